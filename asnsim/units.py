@@ -1,0 +1,150 @@
+"""Canonical units: h, umol, L, U (enzyme), cell, copy, kg, m^2 of body surface. The only importer of pint.
+
+Inside asnsim every number is a bare float in these units (so concentrations are umol/L, activities U/L, fluxes umol/h);
+text with units is converted once, at the door.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import pint
+
+from asnsim.errors import UnitError
+
+__all__ = ["DIMENSIONLESS", "Dimension", "Unit", "dimension_text", "parse_quantity", "parse_time", "unit"]
+
+_DEFINITIONS = """
+enzyme_unit = [enzyme] = U = IU
+cell = [cells] = cells
+copy = [copies] = copies
+body_m2 = [body_surface]
+molar = mole / liter = M
+fold = 1
+percent_ = 0.01
+"""
+#: Order of the base dimensions in a `Dimension`, and the canonical unit of each.
+_BASES = ("[time]", "[substance]", "[length]", "[enzyme]", "[cells]", "[copies]", "[body_surface]", "[mass]", "[temperature]")
+_CANONICAL = ("h", "umol", "dm", "U", "cells", "copies", "m^2", "kg", "K")
+
+Dimension = tuple[float, ...]
+DIMENSIONLESS: Dimension = (0.0,) * len(_BASES)
+
+
+@lru_cache(maxsize=1)
+def _registry() -> pint.UnitRegistry:
+    registry = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+    for line in _DEFINITIONS.strip().splitlines():
+        registry.define(line)
+    return registry
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A parsed unit.
+
+    Parameters
+    ----------
+    text : str
+        As written.
+    factor : float
+        Canonical value of one such unit: 1 mM has factor 1000 (umol/L).
+    dimension : Dimension
+        Exponents of time, substance, length, enzyme, cells, copies, body surface, mass, temperature.
+    """
+
+    text: str
+    factor: float
+    dimension: Dimension
+
+
+@lru_cache(maxsize=1024)
+def unit(text: str) -> Unit:
+    """Parse a unit such as ``'umol/L/h'``, ``'1/h'``, ``'mM'``, ``'U/m^2'`` or ``''`` (dimensionless).
+
+    Raises
+    ------
+    UnitError
+        If the text is not a unit.
+    """
+    cleaned = text.strip()
+    if cleaned in ("", "-", "1"):
+        return Unit(text, 1.0, DIMENSIONLESS)
+    if not re.fullmatch(r"[A-Za-z0-9_ /*^().%µμ²-]+", cleaned):
+        raise UnitError(f"'{text}' is not a unit; write for example umol/L, 1/h, U/L or h")
+    readable = cleaned.replace("m²", "m^2").replace("%", "percent_")
+    readable = re.sub(r"\bm(\^|\*\*)?2\b", "body_m2", readable).replace("^", "**")
+    registry = _registry()
+    try:
+        quantity = registry.Quantity(1.0, registry.parse_units(readable) if not readable.startswith("1/") else None)
+        if readable.startswith("1/"):
+            quantity = 1 / registry.Quantity(1.0, registry.parse_units(_inverse_tail(readable)))
+        base = quantity.to_base_units()
+    except Exception as error:  # pint raises many kinds; all mean the same to the user
+        raise UnitError(f"'{text}' is not a unit ({type(error).__name__}); write for example umol/L, 1/h, U/L or h") from None
+    dimension = tuple(float(base.dimensionality.get(name, 0.0)) for name in _BASES)
+    if set(base.dimensionality) - set(_BASES):
+        raise UnitError(f"'{text}' has a dimension this project does not use; write for example umol/L, 1/h, U/L or h")
+    factor = float(base.magnitude)
+    scale = {"[time]": 1 / 3600.0, "[substance]": 1e6, "[length]": 10.0}
+    for name, exponent in zip(_BASES, dimension, strict=True):
+        factor *= scale.get(name, 1.0) ** exponent
+    return Unit(text, float(f"{factor:.15g}"), dimension)
+
+
+def _inverse_tail(text: str) -> str:
+    """``'1/h/L'`` means 1/(h*L): return ``'h*L'``."""
+    return text[2:].replace("/", "*")
+
+
+def dimension_text(dimension: Dimension) -> str:
+    """Write a dimension in canonical units, lengths in threes as litres: ``'umol / L / h'``."""
+    exponents = dict(zip(_CANONICAL, dimension, strict=True))
+    litres, exponents["dm"] = divmod(exponents["dm"], 3) if exponents["dm"] % 3 == 0 else (0.0, exponents["dm"])
+    exponents["L"] = litres
+    above = [name if power == 1 else f"{name}^{power:g}" for name, power in exponents.items() if power > 0]
+    below = [name if power == -1 else f"{name}^{-power:g}" for name, power in exponents.items() if power < 0]
+    return " / ".join(["*".join(above) or "1", *below]) if (above or below) else "dimensionless"
+
+
+_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*)")
+
+
+def parse_quantity(text: str | float, dimension: Dimension | None = None, what: str = "value", default: str = "") -> float:
+    """Return a quantity such as ``'2500 U/m^2'`` as a float in canonical units.
+
+    Parameters
+    ----------
+    text : str or float
+        A number is taken in canonical units as it stands; so is text without a unit.
+    dimension : Dimension, optional
+        The dimension it must have.
+    what : str
+        How the error names it.
+    default : str
+        Unit assumed where the text has none, written into the error as the example.
+
+    Raises
+    ------
+    UnitError
+        If it is not a quantity or has another dimension.
+    """
+    if isinstance(text, (int, float)):
+        return float(text)
+    match = _QUANTITY.fullmatch(str(text))
+    if not match:
+        raise UnitError(f"{what} '{text}' is not a number with a unit; write for example '14 {default or 'd'}'")
+    number, suffix = match.groups()
+    parsed = unit(suffix or default)
+    if dimension is not None and suffix and parsed.dimension != dimension:
+        raise UnitError(
+            f"{what} '{text}' is in {dimension_text(parsed.dimension)}, but {dimension_text(dimension)} is needed"
+        )
+    return float(number) * parsed.factor
+
+
+def parse_time(text: str | float, what: str = "time") -> float:
+    """Return a time such as ``'14 d'`` in h; a bare number is hours."""
+    return parse_quantity(text, unit("h").dimension, what, "h")
