@@ -1,0 +1,537 @@
+r"""NDF: numerical differentiation formulas of order 1 to 5, quasi-constant step, with staggered-direct sensitivities.
+
+The history is kept as backward differences :math:`D_j = \nabla^j x_n` on an equidistant grid of the current step h. A step of
+order k predicts with the polynomial through the past points and solves for its correction d,
+
+.. math:: x^{(0)} = \sum_{j=0}^{k} D_j, \qquad d + \psi = \frac{h}{\alpha_k} f(t+h, x^{(0)} + d),
+          \qquad \psi = \frac{1}{\alpha_k} \sum_{j=1}^{k} \gamma_j D_j,
+
+with :math:`\gamma_j = \sum_{i=1}^{j} 1/i` and :math:`\alpha_k = (1-\kappa_k)\gamma_k` (eq. 2-4 of [1]_); d is then the new
+difference of order k+1 and the local error is :math:`(\kappa_k\gamma_k + 1/(k+1))\, d`. Sensitivities follow the same formula:
+their corrector is linear, with the matrix I - h/alpha J at the accepted point, so one fresh factorisation serves all of them.
+
+Choices that matter:
+
+- Time runs from 0 within a segment, so that a restart at t = 2000 h resolves a first step of 1e-12 h.
+- Outputs are read off the history polynomial and never shorten a step: results do not depend on the output grid.
+- Every operation on the history is linear and the Newton matrix is exact in structure: linear invariants hold to rounding.
+- The kernel for J costs about as much as rhs, the factorisation ten times that: every factorisation takes a fresh J.
+- A failure is a status, never an exception, and every attempt counts against `max_steps`: no hang.
+
+References
+----------
+.. [1] Shampine & Reichelt 1997, The MATLAB ODE Suite, SIAM J. Sci. Comput. 18(1), 1-22.
+.. [2] Caracotsios & Stewart 1985, Comput. Chem. Eng. 9(4), 359-365 (staggered direct sensitivities).
+.. [3] Hindmarsh et al. 2005, SUNDIALS, ACM Trans. Math. Softw. 31(3), 363-396 (norms, Newton convergence test).
+.. [4] Hairer & Wanner 1996, Solving Ordinary Differential Equations II, section IV.8.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from asnsim.solvers._kernels import call_kernel
+from asnsim.solvers._linalg import lu_factor, lu_solve, lu_solve_many
+
+__all__ = ["MAX_STEPS", "NDF", "NOT_FINITE", "STEP_TOO_SMALL", "SUCCESS", "integrate_segment"]
+
+SUCCESS, MAX_STEPS, STEP_TOO_SMALL, NOT_FINITE = 0, 1, 2, 3
+CONVERGED, DIVERGED, BAD_NUMBER = 0, 1, 2  # outcomes of a corrector
+STEPS, REJECTED, RHS, JAC, FACTORIZATIONS, NEWTON_FAILURES = 0, 1, 2, 3, 4, 5  # places in the array of counts
+
+ORDERS = 5
+ROWS = ORDERS + 3  # D_0 ... D_{k+2}
+KAPPA = np.array([0.0, -0.1850, -1 / 9, -0.0823, -0.0415, 0.0])  # table 1 of [1]
+GAMMA = np.concatenate(([0.0], np.cumsum(1.0 / np.arange(1, ORDERS + 1))))
+ALPHA = (1.0 - KAPPA) * GAMMA
+ERROR = KAPPA * GAMMA + 1.0 / np.arange(1, ORDERS + 2)
+
+NEWTON_ITERATIONS = 4
+NEWTON_TOLERANCE = 0.01  # of the local error allowed; results at 1e-8 then agree to 1e-7 with a tight reference
+SLOW_RATE = 0.2  # a corrector that converges more slowly than this asks for a new factorisation
+MARGIN_SAME, MARGIN_LOWER, MARGIN_HIGHER = 1.2, 1.3, 1.4  # safety of the step at order k, k-1, k+1 (section 2.3 of [1])
+GROWTH_MIN, GROWTH_MAX = 1.2, 10.0  # smaller growth is not worth a factorisation
+SENS_FLOOR = 1e-3  # p dx/dp below this share of x is resolved absolutely: S crosses zero where x does not
+EPS = np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True, slots=True)
+class NDF:
+    """Options of the NDF method.
+
+    Parameters
+    ----------
+    rtol : float
+        Relative tolerance of the local error.
+    atol : float, optional
+        Absolute tolerance for all states; None means that the caller of `integrate` gives one per state.
+    max_steps : int
+        Most attempted steps per segment.
+    max_order : int
+        Highest order, 1 to 5.
+    sens_error_test : bool
+        Whether sensitivities take part in the local error test.
+    """
+
+    rtol: float = 1e-6
+    atol: float | None = None
+    max_steps: int = 100_000
+    max_order: int = 5
+    sens_error_test: bool = True
+
+    def __post_init__(self):
+        if not 10 * EPS <= self.rtol < 1:
+            raise ValueError(f"rtol is {self.rtol}; choose a value between 1e-14 and 1")
+        if self.atol is not None and not self.atol > 0:
+            raise ValueError(f"atol is {self.atol}; choose a positive value")
+        if not 1 <= self.max_order <= ORDERS:
+            raise ValueError(f"max_order is {self.max_order}; NDF has the orders 1 to {ORDERS}")
+        if self.max_steps < 1:
+            raise ValueError(f"max_steps is {self.max_steps}; choose at least 1")
+
+
+# What a segment needs and never changes / the buffers it works in. Sensitivities are flat (n * n_theta,) but for p_matrix.
+Problem = namedtuple("Problem", "rhs jac dfdp c t0 t1 atol inverse_p rtol max_order sens_test")
+Work = namedtuple("Work", "D x d f r w psi J LU pivots DS s ds s_w s_psi p_matrix per_parameter counts")
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def make_work(n, n_theta):
+    """Allocate the buffers of a segment; J and p_matrix start at zero, as the kernels demand."""
+    m = n * n_theta
+    return Work(
+        np.zeros((ROWS, n)), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n),
+        np.zeros((n, n)), np.zeros((n, n)), np.zeros(n, np.int64),
+        np.zeros((ROWS, m)), np.zeros(m), np.zeros(m), np.zeros(m), np.zeros(m), np.zeros((n, n_theta)), np.zeros(n_theta),
+        np.zeros(6, np.int64),
+    )  # fmt: skip
+
+
+# ---- history: the same five operations for the state and for its sensitivities, on (ROWS, size) ----
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def rescale(D, order, factor):
+    """Move the history to a grid of step ``factor * h``, in place.
+
+    The new i-th difference of the Newton basis polynomial ``N_j(s) = s (s+1) ... (s+j-1) / j!`` at s = 0 is a number T[i, j] of
+    factor alone, and vanishes for j < i: the map is triangular, and needs no second buffer.
+    """
+    T = np.zeros((ORDERS + 1, ORDERS + 1))
+    for j in range(1, order + 1):
+        values = np.empty(j + 1)
+        for m in range(j + 1):  # N_j at the points 0, -factor, -2 factor ...
+            value = 1.0
+            for i in range(j):
+                value *= (i - m * factor) / (i + 1)
+            values[m] = value
+        for i in range(1, j + 1):
+            for m in range(j + 1 - i):
+                values[m] -= values[m + 1]
+            T[i, j] = values[0]
+    for i in range(1, order + 1):
+        target = D[i]
+        target *= T[i, i]
+        for j in range(i + 1, order + 1):
+            source = D[j]
+            a = T[i, j]
+            for q in range(target.size):
+                target[q] += a * source[q]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def predict(D, order, x, psi):
+    """Evaluate the prediction into `x` and psi into `psi`."""
+    base = D[0]
+    for q in range(x.size):
+        x[q] = base[q]
+        psi[q] = 0.0
+    for j in range(1, order + 1):
+        row = D[j]
+        g = GAMMA[j] / ALPHA[order]
+        for q in range(x.size):
+            x[q] += row[q]
+            psi[q] += g * row[q]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def advance(D, order, d):
+    """Take the correction `d` into the history: it now ends at the new point."""
+    next_, last = D[order + 2], D[order + 1]
+    for q in range(d.size):
+        next_[q] = d[q] - last[q]
+        last[q] = d[q]
+    for j in range(order, -1, -1):
+        row, above = D[j], D[j + 1]
+        for q in range(d.size):
+            row[q] += above[q]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def interpolate(D, order, s, out):
+    """Evaluate the history polynomial at ``t_n + s h``, -1 <= s <= 0."""
+    base = D[0]
+    for q in range(out.size):
+        out[q] = base[q]
+    basis = 1.0
+    for j in range(1, order + 1):
+        basis *= (s + j - 1) / j
+        row = D[j]
+        for q in range(out.size):
+            out[q] += basis * row[q]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def norm(v, w):
+    """Weighted root mean square of `v`."""
+    total = 0.0
+    for q in range(v.size):
+        total += (v[q] * w[q]) ** 2
+    return np.sqrt(total / v.size)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def sens_norm(v, w, per_parameter):
+    """Largest weighted root mean square of `v` over the parameters; NaN if any entry is."""
+    m = per_parameter.size
+    per_parameter[:] = 0.0
+    for i in range(0, v.size, m):
+        a, b = v[i : i + m], w[i : i + m]
+        for k in range(m):
+            per_parameter[k] += (a[k] * b[k]) ** 2
+    largest = 0.0
+    for k in range(m):
+        if not per_parameter[k] <= largest:
+            largest = per_parameter[k]
+    return np.sqrt(largest * m / v.size)
+
+
+# ---- one step ----
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def weigh(p, w, x):
+    """Set the weights from the larger of the last and the predicted state."""
+    last = w.D[0]
+    for i in range(x.size):
+        w.w[i] = 1.0 / (p.rtol * max(abs(x[i]), abs(last[i])) + p.atol[i])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def factorise(p, w, t, x, beta):
+    """Evaluate J at (t, x) and factorise I - beta J; False if that is singular or not finite."""
+    n = x.size
+    call_kernel(p.jac, t, x, p.c, w.J)
+    w.counts[JAC] += 1
+    w.counts[FACTORIZATIONS] += 1
+    for i in range(n):
+        source, target = w.J[i], w.LU[i]
+        for j in range(n):
+            target[j] = -beta * source[j]
+        target[i] += 1.0
+    return lu_factor(w.LU, w.pivots)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def correct(p, w, t, beta, rate):
+    """Solve ``d + psi = beta f(t, x + d)`` by simplified Newton iterations, starting from the prediction in ``w.x``.
+
+    Parameters
+    ----------
+    rate : float
+        Convergence rate seen with this factorisation, 1 if none yet.
+
+    Returns
+    -------
+    outcome : int
+        CONVERGED, DIVERGED or BAD_NUMBER.
+    rate : float
+        Updated rate; it forgets slowly (factor 0.3 as [3]_), so that one lucky step does not spoil the next test.
+    iterations : int
+    """
+    n = w.x.size
+    tolerance = max(NEWTON_TOLERANCE, 10 * EPS / p.rtol)
+    old = 0.0
+    w.d[:] = 0.0
+    for m in range(NEWTON_ITERATIONS):
+        call_kernel(p.rhs, t, w.x, p.c, w.f)
+        w.counts[RHS] += 1
+        for i in range(n):
+            w.r[i] = beta * w.f[i] - w.psi[i] - w.d[i]
+        lu_solve(w.LU, w.pivots, w.r)
+        size = norm(w.r, w.w)
+        if not size < np.inf:
+            return BAD_NUMBER, 1.0, m + 1
+        for i in range(n):
+            w.d[i] += w.r[i]
+            w.x[i] += w.r[i]
+        if m > 0:
+            seen = size / old
+            if seen >= 0.9 and size > tolerance:
+                return DIVERGED, 1.0, m + 1
+            rate = min(max(0.3 * rate, seen), 0.9)
+        if size * min(rate / (1.0 - rate) if rate < 0.9 else 9.0, 9.0) <= tolerance:
+            return CONVERGED, rate, m + 1
+        old = size
+    return DIVERGED, 1.0, NEWTON_ITERATIONS
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def correct_sensitivities(p, w, t, beta, order):
+    """Solve the linear corrector of the sensitivities at the state ``w.x`` just found.
+
+    ``(I - beta J) ds = beta (J s + df/dp) - psi_s``. Written for the correction ds rather than for the new value: the rounding
+    error is then relative to ds, and linear invariants of S hold as well as those of x.
+
+    Returns
+    -------
+    error : float
+        Local error in units of the tolerance; inf if the matrix is singular or something is not finite.
+    """
+    n, m = w.p_matrix.shape
+    if not factorise(p, w, t, w.x, beta):
+        return np.inf
+    call_kernel(p.dfdp, t, w.x, p.c, w.p_matrix)
+    predict(w.DS, order, w.s, w.s_psi)
+    ds = w.ds.reshape((n, m))
+    s = w.s.reshape((n, m))
+    s_psi = w.s_psi.reshape((n, m))
+    for i in range(n):
+        target, explicit, past = ds[i], w.p_matrix[i], s_psi[i]
+        for k in range(m):
+            target[k] = beta * explicit[k] - past[k]
+        for j in range(n):
+            a = beta * w.J[i, j]
+            if a != 0.0:
+                source = s[j]
+                for k in range(m):
+                    target[k] += a * source[k]
+    lu_solve_many(w.LU, w.pivots, ds)
+    last = w.DS[0]
+    for i in range(n):
+        absolute = p.atol[i] + SENS_FLOOR * p.rtol * max(abs(w.x[i]), abs(w.D[0, i]))
+        for k in range(m):
+            q = i * m + k
+            size = max(abs(last[q]), abs(w.s[q] + w.ds[q]))
+            w.s_w[q] = 1.0 / (p.rtol * size + absolute * p.inverse_p[k])
+    error = ERROR[order] * sens_norm(w.ds, w.s_w, w.per_parameter)
+    return error if error < np.inf else np.inf
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def choose(p, w, order, error):
+    """Choose order and step factor for the steps to come, after a step of this order was accepted with this error.
+
+    Returns
+    -------
+    order : int
+    factor : float
+        1 where a change is not worth a factorisation.
+    """
+    use_sens = p.sens_test and w.DS.shape[1] > 0
+    best, factor = order, 1.0 / (MARGIN_SAME * max(error, 1e-30) ** (1.0 / (order + 1)))
+    if order > 1:
+        lower = ERROR[order - 1] * norm(w.D[order], w.w)
+        if use_sens:
+            lower = max(lower, ERROR[order - 1] * sens_norm(w.DS[order], w.s_w, w.per_parameter))
+        trial = 1.0 / (MARGIN_LOWER * max(lower, 1e-30) ** (1.0 / order))
+        if trial > factor:
+            best, factor = order - 1, trial
+    if order < p.max_order:
+        higher = ERROR[order + 1] * norm(w.D[order + 2], w.w)
+        if use_sens:
+            higher = max(higher, ERROR[order + 1] * sens_norm(w.DS[order + 2], w.s_w, w.per_parameter))
+        trial = 1.0 / (MARGIN_HIGHER * max(higher, 1e-30) ** (1.0 / (order + 2)))
+        if trial > factor:
+            best, factor = order + 1, trial
+    if factor < GROWTH_MIN:
+        return order, 1.0
+    return best, min(factor, GROWTH_MAX)
+
+
+# ---- the segment ----
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def reload(p, w, tau, h):
+    """Make a history of order 1 from the derivatives at the last accepted point."""
+    n, m = w.p_matrix.shape
+    x, s, slope = w.D[0], w.DS[0].reshape((n, m)), w.DS[1].reshape((n, m))
+    call_kernel(p.rhs, p.t0 + tau, x, p.c, w.f)
+    w.counts[RHS] += 1
+    for i in range(n):
+        w.D[1, i] = h * w.f[i]
+    if m == 0:
+        return
+    call_kernel(p.jac, p.t0 + tau, x, p.c, w.J)
+    call_kernel(p.dfdp, p.t0 + tau, x, p.c, w.p_matrix)
+    w.counts[JAC] += 1
+    for i in range(n):
+        for k in range(m):
+            slope[i, k] = h * w.p_matrix[i, k]
+        for j in range(n):
+            a = h * w.J[i, j]
+            if a != 0.0:
+                for k in range(m):
+                    slope[i, k] += a * s[j, k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def start(p, w, x0, s0):
+    """Fill the history for order 1 and return the first step, or 0 if the derivative there is not finite.
+
+    The step keeps the estimated local error h^2/2 |x''|, with x'' = J f + df/dt from the kernels, below a quarter of the
+    tolerance (section 2.4 of [1]_), and changes no state by more than a tenth.
+    """
+    n, span = x0.size, p.t1 - p.t0
+    w.D[0, :] = x0
+    w.DS[0, :] = s0.ravel()
+    weigh(p, w, x0)
+    call_kernel(p.rhs, p.t0, x0, p.c, w.f)
+    call_kernel(p.jac, p.t0, x0, p.c, w.J)
+    later = p.t0 + 1e-7 * span
+    call_kernel(p.rhs, later, x0, p.c, w.r)
+    w.counts[RHS] += 2
+    w.counts[JAC] += 1
+    for i in range(n):
+        second = (w.r[i] - w.f[i]) / (later - p.t0) if later > p.t0 else 0.0
+        for j in range(n):
+            second += w.J[i, j] * w.f[j]
+        w.d[i] = second
+    speed, bend = norm(w.f, w.w), norm(w.d, w.w)
+    if not speed < np.inf:
+        return 0.0
+    h = 0.1 * span
+    if h * speed * p.rtol > 0.1:
+        h = 0.1 / (speed * p.rtol)
+    if 0.5 * h * h * bend > 0.25:  # false for NaN: the first attempt will judge
+        h = np.sqrt(0.5 / bend)
+    reload(p, w, 0.0, h)
+    return h
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def attempt(p, w, tau, h, order, new_matrix, rate):
+    """Try one step to `tau`, leaving the corrections in ``w.d`` and ``w.ds``.
+
+    Returns
+    -------
+    outcome : int
+    error : float
+        Local error in units of the tolerance.
+    rate : float
+    iterations : int
+    """
+    beta = h / ALPHA[order]
+    t = min(p.t0 + tau, p.t1)
+    predict(w.D, order, w.x, w.psi)
+    weigh(p, w, w.x)
+    if new_matrix and not factorise(p, w, t, w.x, beta):
+        return BAD_NUMBER, np.inf, 1.0, 0
+    outcome, rate, iterations = correct(p, w, t, beta, rate)
+    if outcome != CONVERGED:
+        return outcome, np.inf, 1.0, iterations
+    error = ERROR[order] * norm(w.d, w.w)
+    if error <= 1.0 and w.DS.shape[1] > 0:
+        sens_error = correct_sensitivities(p, w, t, beta, order)
+        if sens_error == np.inf:
+            return BAD_NUMBER, np.inf, 1.0, iterations
+        if p.sens_test:
+            error = max(error, sens_error)
+    return CONVERGED, error, rate, iterations
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def write_outputs(p, w, tau, h, order, t_out, first, x_out, s_out):
+    """Write every output time up to `tau` from the history; return the index of the next one."""
+    while first < t_out.size and t_out[first] - p.t0 <= tau:
+        s = (t_out[first] - p.t0 - tau) / h
+        interpolate(w.D, order, s, x_out[first])
+        if w.DS.shape[1] > 0:
+            interpolate(w.DS, order, s, s_out[first])
+        first += 1
+    return first
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def integrate_segment(p, x0, s0, t_out, max_steps, x_out, s_out):
+    """Integrate one smooth piece; the one function that the driver calls.
+
+    Parameters
+    ----------
+    p : Problem
+        Addresses, constants (n_c,), time span, atol (n,), 1/\\|p\\| (n_theta,), options.
+    x0 : ndarray, shape (n,)
+    s0 : ndarray, shape (n, n_theta)
+    t_out : ndarray, shape (m,)
+        Sorted, within the span.
+    x_out : ndarray, shape (m, n)
+    s_out : ndarray, shape (m, n * n_theta)
+        Receive the outputs that were reached.
+
+    Returns
+    -------
+    status : int
+    t : float
+        Time reached.
+    x : ndarray, shape (n,)
+    s : ndarray, shape (n * n_theta,)
+    counts : ndarray of int64, shape (6,)
+    """
+    w = make_work(x0.size, p.inverse_p.size)
+    span = p.t1 - p.t0
+    h = start(p, w, x0, s0)
+    tau, order, same, failures = 0.0, 1, 0, 0  # same: steps since the last change of step or order
+    new_matrix, rate, finite = True, 1.0, h > 0.0
+    status = SUCCESS if finite else NOT_FINITE
+    next_out = write_outputs(p, w, tau, 1.0, 0, t_out, 0, x_out, s_out)
+    while tau < span and status == SUCCESS:
+        if w.counts[STEPS] + w.counts[REJECTED] + w.counts[NEWTON_FAILURES] >= max_steps:
+            status = MAX_STEPS
+            break
+        if tau + h <= tau * (1 + 16 * EPS) and tau + h < span:
+            status = STEP_TOO_SMALL if finite else NOT_FINITE
+            break
+        factor, target = 1.0, order
+        landing = 1.001 * h >= span - tau  # stretched a little rather than left with a sliver
+        if landing and h != span - tau:
+            factor = (span - tau) / h
+            rescale(w.D, order, factor)
+            rescale(w.DS, order, factor)
+            h, same, new_matrix, rate = span - tau, 0, True, 1.0
+            factor = 1.0
+        end = span if landing else tau + h
+        outcome, error, rate, iterations = attempt(p, w, end, h, order, new_matrix, rate)
+        finite = outcome != BAD_NUMBER
+        if outcome != CONVERGED:
+            w.counts[NEWTON_FAILURES] += 1
+            factor = 0.25 if new_matrix or outcome == BAD_NUMBER else 1.0
+            new_matrix, rate = True, 1.0
+        elif error > 1.0:
+            w.counts[REJECTED] += 1
+            failures += 1
+            factor = max(0.1, 1.0 / (MARGIN_SAME * error ** (1.0 / (order + 1)))) if failures < 3 else 0.2
+            target = order if failures < 3 else 1  # the history is of no use: reloaded below
+        else:
+            w.counts[STEPS] += 1
+            advance(w.D, order, w.d)
+            if w.DS.shape[1] > 0:
+                advance(w.DS, order, w.ds)
+            tau, failures, same = end, 0, same + 1
+            new_matrix = iterations > 2 or rate > SLOW_RATE
+            next_out = write_outputs(p, w, tau, h, order, t_out, next_out, x_out, s_out)
+            if same > order:
+                target, factor = choose(p, w, order, error)
+        if factor != 1.0 or target != order:
+            order = target
+            rescale(w.D, order, factor)
+            rescale(w.DS, order, factor)
+            h *= factor
+            same, new_matrix, rate = 0, True, 1.0
+            if failures >= 3:
+                reload(p, w, tau, h)
+    return status, p.t0 + tau if tau < span else p.t1, w.D[0].copy(), w.DS[0].copy(), w.counts
