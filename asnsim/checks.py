@@ -62,7 +62,9 @@ def dimension_of(expression: sympy.Expr, dimensions: Mapping[str, Dimension], va
         return None if expression == 0 else DIMENSIONLESS
     if expression.is_Symbol:
         return dimensions[expression.name]
-    parts = [dimension_of(argument, dimensions, values) for argument in expression.args if not argument.is_Boolean]
+    if isinstance(expression, sympy.Piecewise):
+        return _same(expression, [dimension_of(branch, dimensions, values) for branch, _ in expression.args])
+    parts = [dimension_of(argument, dimensions, values) for argument in expression.args]
     if expression.is_Add or isinstance(expression, (sympy.Max, sympy.Min)):
         return _same(expression, parts)
     if expression.is_Mul:
@@ -74,8 +76,6 @@ def dimension_of(expression: sympy.Expr, dimensions: Mapping[str, Dimension], va
         return total
     if expression.is_Pow:
         return _power(expression, parts, values)
-    if isinstance(expression, sympy.Piecewise):
-        return _same(expression, [dimension_of(branch, dimensions, values) for branch, _ in expression.args])
     if isinstance(expression, (sympy.exp, sympy.log, sympy.tanh)):
         if parts[0] not in (None, DIMENSIONLESS):
             raise UnitError(f"{expression.func.__name__}({expression.args[0]}) takes a pure number, not {dimension_text(parts[0])}")
@@ -133,7 +133,7 @@ def check_units(modules, species, states, rules, parameters) -> None:
 
 def _evaluate(place, expression, dimensions, values):
     try:
-        return dimension_of(sympy.sympify(expression, strict=True), dimensions, values)
+        return dimension_of(expression, dimensions, values)
     except UnitError as error:
         raise UnitError(f"{place}: {error}") from None
 

@@ -23,7 +23,7 @@ from asnsim import checks
 from asnsim.errors import ModelError, suggest
 from asnsim.page import antimony_page
 
-__all__ = ["TIME", "Module", "Network", "Parameter", "Reaction", "Species", "compose", "symbol"]
+__all__ = ["TIME", "Module", "Network", "Parameter", "Reaction", "Species", "compose", "symbol", "symbols"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -42,6 +42,20 @@ def symbol(name: str) -> sympy.Symbol:
     if not _NAME.fullmatch(name):
         raise ModelError(f"'{name}' cannot be a name; use letters, digits and underscores, not starting with a digit")
     return sympy.Symbol(name, real=True)
+
+
+def symbols(names: str) -> tuple[sympy.Symbol, ...]:
+    """Return one `symbol` per blank-separated name."""
+    return tuple(symbol(name) for name in names.split())
+
+
+def _expression(value: sympy.Expr | float) -> sympy.Expr:
+    """Accept SymPy expressions and plain numbers, never text."""
+    if isinstance(value, sympy.Expr):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return sympy.Integer(value) if isinstance(value, int) else sympy.Float(value)
+    raise ModelError(f"{value!r} is not an expression; build it from symbol(...) and numbers")
 
 
 #: Time, h. Named as in Antimony and SBML.
@@ -128,6 +142,9 @@ class Reaction:
     equation: str
     rate: sympy.Expr
 
+    def __post_init__(self):
+        object.__setattr__(self, "rate", _expression(self.rate))
+
     @property
     def reversible(self) -> bool:
         """Whether the arrow is ``->`` rather than ``=>``."""
@@ -191,6 +208,10 @@ class Module:
     rules: Mapping[str, sympy.Expr] = field(default_factory=dict)
     rates: Mapping[str, sympy.Expr] = field(default_factory=dict)
     note: str = ""
+
+    def __post_init__(self):
+        for kind in ("rules", "rates"):
+            object.__setattr__(self, kind, MappingProxyType({k: _expression(v) for k, v in getattr(self, kind).items()}))
 
 
 @dataclass(frozen=True, eq=False)
@@ -329,7 +350,7 @@ def compose(
     used_species = _used_species(modules, species)
     states = _collect_states(modules)
     modules = tuple(
-        replace(module, rules=MappingProxyType({k: v for k, v in module.rules.items() if k not in states})) for module in modules
+        replace(module, rules={k: v for k, v in module.rules.items() if k not in states}) for module in modules
     )
     rules = _order_rules(name, modules)
     _check_unique(modules, states, rules, species)
@@ -376,7 +397,7 @@ def _order_rules(model: str, modules: tuple[Module, ...]) -> dict[str, sympy.Exp
         for name, expression in module.rules.items():
             if name in rules:
                 raise ModelError(f"{module.name}: rule '{name}' is declared twice in model '{model}'; remove one")
-            rules[name] = sympy.sympify(expression, strict=True)
+            rules[name] = expression
     graph = {name: {s.name for s in expr.free_symbols if s.name in rules} for name, expr in rules.items()}
     try:
         order = tuple(TopologicalSorter(graph).static_order())
@@ -400,7 +421,7 @@ def _needed_names(modules, species, states, rules) -> dict[str, str]:
     for module in modules:
         expressions = {r.id: r.rate for r in module.reactions} | dict(module.rules) | dict(module.rates)
         for place, expression in expressions.items():
-            for s in sorted(sympy.sympify(expression, strict=True).free_symbols, key=str):
+            for s in sorted(expression.free_symbols, key=str):
                 needed.setdefault(s.name, f"{module.name}.{place}")
     for one in species.values():
         needed.setdefault(one.compartment, f"the volume of {one.id}")

@@ -36,7 +36,7 @@ _PRINTER = _AntimonyPrinter()
 
 def antimony_expression(expression) -> str:
     """Print one expression in Antimony's infix."""
-    return _PRINTER.doprint(sympy.sympify(expression, strict=True)).replace("**", "^")
+    return _PRINTER.doprint(expression).replace("**", "^")
 
 
 def _comment(parameter) -> str:

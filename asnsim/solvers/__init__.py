@@ -6,7 +6,20 @@ One method, one file. `integrate` takes one smooth segment; `steady_state` finds
 from __future__ import annotations
 
 from asnsim.solvers._driver import MAX_STEPS, NDF, NOT_FINITE, STEP_TOO_SMALL, SUCCESS, Kernels, Segment, integrate
+from asnsim.solvers.steady_state import SteadyState, steady_state
 
-__all__ = ["MAX_STEPS", "NDF", "NOT_FINITE", "SOLVERS", "STEP_TOO_SMALL", "SUCCESS", "Kernels", "Segment", "integrate"]
+__all__ = [
+    "MAX_STEPS",
+    "NDF",
+    "NOT_FINITE",
+    "SOLVERS",
+    "STEP_TOO_SMALL",
+    "SUCCESS",
+    "Kernels",
+    "Segment",
+    "SteadyState",
+    "integrate",
+    "steady_state",
+]
 
 SOLVERS = {"ndf": NDF}

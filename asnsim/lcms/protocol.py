@@ -1,0 +1,110 @@
+"""A protocol: the method as the laboratory wrote it, joined with the nature of the bench it is run on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from asnsim.chromatogram import Analyte, load_analytes, load_method
+from asnsim.errors import DataError, suggest
+
+__all__ = ["MATRICES", "Protocol"]
+
+MATRICES = {"cells": "c", "medium": "e", "plasma": "p"}  # matrix -> suffix of the model's pools
+
+# What an ideal bench changes: nothing is lost, carried over, delayed or biased; only the optics of LC and MS stay.
+_IDEAL = {
+    "sampling": {"cells_delay_s": 0.0, "medium_delay_s": 0.0, "plasma_delay_s": 0.0},
+    "wash": {"film_uL": 0.0, "leak_per_min": 0.0},
+    "extraction": {"recovery": 1.0, "recovery_bias": 0.0, "recovery_cv": 0.0},
+    "preparation": {"gln_cyclisation_per_h": 0.0, "asn_deamidation_per_h": 0.0},
+    "injection": {"carry_over": 0.0},
+    "detector": {"baseline_cps": 0.0, "dark_cps": 0.0},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """Everything a batch needs to be designed, prepared and acquired.
+
+    Parameters
+    ----------
+    name : str
+        Method name.
+    analytes : tuple of Analyte
+        In the order of the table.
+    method : mapping
+        The method file, numbers stripped to values.
+    bench : mapping
+        The bench file, numbers stripped to values.
+    method_text : str
+        The method file as written; copied beside the data.
+    """
+
+    name: str
+    analytes: tuple[Analyte, ...]
+    method: Mapping
+    bench: Mapping
+    method_text: str = ""
+
+    @classmethod
+    def load(cls, name: str | Path | Protocol) -> Protocol:
+        """Read a protocol by name or path.
+
+        Raises
+        ------
+        DataError
+            If the method names no bench, or a section is missing.
+        """
+        if isinstance(name, Protocol):
+            return name
+        method, path = load_method(name)
+        if "bench" not in method or "transitions" not in method:
+            raise DataError(f"{path.name}: cannot be measured with; a protocol names its transitions and its bench (see hilic_mrm.toml)")
+        bench, bench_path = load_method(method["bench"])
+        for section in ("sampling", "wash", "extraction", "preparation", "injection", "lc", "esi", "detector", "assays"):
+            if section not in bench:
+                raise DataError(f"{bench_path.name}: section [{section}] is missing; copy it from bench_qtrap.toml")
+        analytes = load_analytes(method["transitions"])
+        return cls(method.get("name", path.stem), analytes, method, bench, path.read_text(encoding="utf-8"))
+
+    def with_analytes(self, *ids: str) -> Protocol:
+        """Return the protocol for these analytes only.
+
+        Raises
+        ------
+        DataError
+            If an analyte is not one of the method.
+        """
+        known = [analyte.id for analyte in self.analytes]
+        for name in ids:
+            if name not in known:
+                raise DataError(f"'{name}' is not an analyte of {self.name}{suggest(name, known)} Known: {', '.join(known)}")
+        return replace(self, analytes=tuple(analyte for analyte in self.analytes if analyte.id in ids))
+
+    def with_bench(self, **sections: Mapping) -> Protocol:
+        """Return the protocol with bench values changed, e.g. ``with_bench(wash={"washes": 1})``.
+
+        Raises
+        ------
+        DataError
+            If a section or value is unknown.
+        """
+        bench = {name: dict(section) if isinstance(section, Mapping) else section for name, section in self.bench.items()}
+        for section, values in sections.items():
+            if section not in bench:
+                raise DataError(f"the bench has no section '{section}'{suggest(section, bench)}")
+            for name, value in values.items():
+                if name not in bench[section]:
+                    raise DataError(f"the bench's section '{section}' has no '{name}'{suggest(name, bench[section])}")
+                bench[section][name] = value
+        return replace(self, bench=bench)
+
+    def ideal(self) -> Protocol:
+        """Return the same protocol on an ideal bench: no delay, film, leak, loss, decay, carry-over or baseline.
+
+        Chromatography, isotopes, unlabelled impurity of the IS, source saturation and detector dead time stay: the quantifier undoes them
+        exactly. Random spreads need no change here, because an ideal batch draws nothing.
+        """
+        return self.with_bench(**_IDEAL)
