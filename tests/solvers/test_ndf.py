@@ -1,0 +1,375 @@
+"""NDF on published stiff problems, closed forms, hostile right-hand sides; outputs, invariants and statuses.
+
+References
+----------
+.. [1] Mazzia & Magherini 2008, Test Set for Initial Value Problem Solvers, release 2.4 (HIRES, vdpol, orego, rober).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba import carray, cfunc, types
+from scipy.integrate import solve_ivp
+from scipy.linalg import expm
+
+from asnsim.solvers import MAX_STEPS, NDF, NOT_FINITE, SOLVERS, STEP_TOO_SMALL, SUCCESS, Kernels, integrate
+
+POINTER = types.CPointer(types.float64)
+KERNEL = types.void(types.float64, POINTER, POINTER, POINTER)
+
+
+@cfunc(KERNEL)
+def robertson_rhs(t, x, c, f):
+    a, b, e = c[0] * x[0], c[1] * x[1] * x[2], c[2] * x[1] * x[1]
+    f[0], f[1], f[2] = b - a, a - b - e, e
+
+
+@cfunc(KERNEL)
+def robertson_jac(t, x, c, J):
+    J[0], J[1], J[2] = -c[0], c[1] * x[2], c[1] * x[1]
+    J[3], J[4], J[5] = c[0], -c[1] * x[2] - 2 * c[2] * x[1], -c[1] * x[1]
+    J[7] = 2 * c[2] * x[1]
+
+
+@cfunc(KERNEL)
+def hires_rhs(t, y, c, f):
+    f[0] = -1.71 * y[0] + 0.43 * y[1] + 8.32 * y[2] + 0.0007
+    f[1] = 1.71 * y[0] - 8.75 * y[1]
+    f[2] = -10.03 * y[2] + 0.43 * y[3] + 0.035 * y[4]
+    f[3] = 8.32 * y[1] + 1.71 * y[2] - 1.12 * y[3]
+    f[4] = -1.745 * y[4] + 0.43 * y[5] + 0.43 * y[6]
+    f[5] = -280 * y[5] * y[7] + 0.69 * y[3] + 1.71 * y[4] - 0.43 * y[5] + 0.69 * y[6]
+    f[6] = 280 * y[5] * y[7] - 1.81 * y[6]
+    f[7] = -280 * y[5] * y[7] + 1.81 * y[6]
+
+
+@cfunc(KERNEL)
+def hires_jac(t, y, c, J):
+    K = carray(J, (8, 8))
+    K[0, 0], K[0, 1], K[0, 2] = -1.71, 0.43, 8.32
+    K[1, 0], K[1, 1] = 1.71, -8.75
+    K[2, 2], K[2, 3], K[2, 4] = -10.03, 0.43, 0.035
+    K[3, 1], K[3, 2], K[3, 3] = 8.32, 1.71, -1.12
+    K[4, 4], K[4, 5], K[4, 6] = -1.745, 0.43, 0.43
+    K[5, 3], K[5, 4], K[5, 5], K[5, 6], K[5, 7] = 0.69, 1.71, -0.43 - 280 * y[7], 0.69, -280 * y[5]
+    K[6, 5], K[6, 6], K[6, 7] = 280 * y[7], -1.81, 280 * y[5]
+    K[7, 5], K[7, 6], K[7, 7] = -280 * y[7], 1.81, -280 * y[5]
+
+
+@cfunc(KERNEL)
+def vdpol_rhs(t, y, c, f):
+    f[0], f[1] = y[1], ((1 - y[0] * y[0]) * y[1] - y[0]) / 1e-6
+
+
+@cfunc(KERNEL)
+def vdpol_jac(t, y, c, J):
+    J[1], J[2], J[3] = 1.0, (-2 * y[0] * y[1] - 1) / 1e-6, (1 - y[0] * y[0]) / 1e-6
+
+
+@cfunc(KERNEL)
+def orego_rhs(t, y, c, f):
+    f[0] = 77.27 * (y[1] - y[0] * y[1] + y[0] - 8.375e-6 * y[0] * y[0])
+    f[1] = (-y[1] - y[0] * y[1] + y[2]) / 77.27
+    f[2] = 0.161 * (y[0] - y[2])
+
+
+@cfunc(KERNEL)
+def orego_jac(t, y, c, J):
+    J[0], J[1] = 77.27 * (-y[1] + 1 - 2 * 8.375e-6 * y[0]), 77.27 * (1 - y[0])
+    J[3], J[4], J[5] = -y[1] / 77.27, (-1 - y[0]) / 77.27, 1 / 77.27
+    J[6], J[8] = 0.161, -0.161
+
+
+@cfunc(KERNEL)
+def linear_rhs(t, x, c, f):  # x' = C x with C (4, 4) in the constants
+    for i in range(4):
+        f[i] = 0.0
+        for j in range(4):
+            f[i] += c[4 * i + j] * x[j]
+
+
+@cfunc(KERNEL)
+def linear_jac(t, x, c, J):
+    for q in range(16):
+        J[q] = c[q]
+
+
+@cfunc(KERNEL)
+def prothero_rhs(t, x, c, f):  # x = cos t, attracting at rate c
+    f[0] = -c[0] * (x[0] - np.cos(t)) - np.sin(t)
+
+
+@cfunc(KERNEL)
+def prothero_jac(t, x, c, J):
+    J[0] = -c[0]
+
+
+@cfunc(KERNEL)
+def square_rhs(t, x, c, f):
+    f[0] = x[0] * x[0]
+
+
+@cfunc(KERNEL)
+def square_jac(t, x, c, J):
+    J[0] = 2 * x[0]
+
+
+@cfunc(KERNEL)
+def root_rhs(t, x, c, f):  # not a number for t > c
+    f[0] = -x[0] * np.sqrt(c[0] - t)
+
+
+@cfunc(KERNEL)
+def root_jac(t, x, c, J):
+    J[0] = -np.sqrt(c[0] - t)
+
+
+@cfunc(KERNEL)
+def switch_rhs(t, x, c, f):  # a jump of the derivative that nobody announced
+    f[0] = 1.0 if t < c[0] else -1.0
+
+
+@cfunc(KERNEL)
+def nothing_jac(t, x, c, J):
+    J[0] = 0.0
+
+
+ROBERTSON = Kernels(3, 0, robertson_rhs.address, robertson_jac.address)
+LINEAR = Kernels(4, 0, linear_rhs.address, linear_jac.address)
+PROTHERO = Kernels(1, 0, prothero_rhs.address, prothero_jac.address)
+SQUARE = Kernels(1, 0, square_rhs.address, square_jac.address)
+ROOT = Kernels(1, 0, root_rhs.address, root_jac.address)
+SWITCH = Kernels(1, 0, switch_rhs.address, nothing_jac.address)
+RATES = [0.04, 1e4, 3e7]
+
+# name -> kernels, end, start, atol per rtol, reference of [1] at the end
+PUBLISHED = {
+    "hires": (
+        Kernels(8, 0, hires_rhs.address, hires_jac.address),
+        321.8122,
+        [1.0, 0, 0, 0, 0, 0, 0, 0.0057],
+        1e-6,
+        [
+            0.7371312573325668e-3,
+            0.1442485726316185e-3,
+            0.5888729740967575e-4,
+            0.1175651343283149e-2,
+            0.2386356198831331e-2,
+            0.6238968252742796e-2,
+            0.2849998395185769e-2,
+            0.2850001604814231e-2,
+        ],
+    ),
+    "vdpol": (
+        Kernels(2, 0, vdpol_rhs.address, vdpol_jac.address),
+        2.0,
+        [2.0, 0.0],
+        1e-2,
+        [0.1706167732170483e1, -0.8928097010247975e0],
+    ),
+    "orego": (
+        Kernels(3, 0, orego_rhs.address, orego_jac.address),
+        360.0,
+        [1.0, 2.0, 3.0],
+        1e-2,
+        [0.1000814870318523e1, 0.1228178521549917e4, 0.1320554942846706e3],
+    ),
+}
+
+
+def published_error(name, rtol):
+    kernels, end, start, atol, reference = PUBLISHED[name]
+    result = integrate(NDF(rtol=rtol), kernels, 0.0, end, start, [0.0], [end], np.full(kernels.n, atol * rtol))
+    assert result.status == SUCCESS, result.message
+    return np.max(np.abs(result.x_end / reference - 1))
+
+
+def robertson(t_out, rtol=1e-8, end=40.0, **options):
+    atol = np.array([1e-8, 1e-14, 1e-8]) * rtol
+    return integrate(NDF(rtol=rtol, **options), ROBERTSON, 0.0, end, [1.0, 0, 0], RATES, t_out, atol)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("rtol", [1e-4, 1e-6, 1e-8, 1e-10])
+def test_published_stiff_problems(name, rtol):
+    """The error at the end stays within a modest multiple of the tolerance; orego is ill-conditioned by its relaxation."""
+    assert published_error(name, rtol) < (600 if name == "orego" else 40) * rtol
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_error_falls_with_rtol(name):
+    """Six decades of rtol buy at least five of accuracy: the error is controlled, not lucky."""
+    assert published_error(name, 1e-10) < 1e-5 * published_error(name, 1e-4) + 2e-9
+
+
+def test_robertson_agrees_with_radau_at_every_output():
+    times = np.geomspace(1e-4, 4e5, 60)
+    f = lambda t, x: np.array([1e4 * x[1] * x[2] - 0.04 * x[0], 0.0, 3e7 * x[1] ** 2])  # noqa: E731
+    reference = solve_ivp(
+        lambda t, x: f(t, x) - np.array([0, f(t, x)[[0, 2]].sum(), 0]),
+        (0, times[-1]), [1.0, 0, 0], "Radau", times, rtol=1e-11, atol=1e-17,
+    ).y.T  # fmt: skip
+    np.testing.assert_allclose(robertson(times, 1e-8, times[-1]).x, reference, rtol=1e-6, atol=0)
+
+
+def test_robertson_over_eleven_decades():
+    """The test set's reference at 1e11; a wrong total or sign sends this problem to infinity."""
+    result = integrate(NDF(rtol=1e-9), ROBERTSON, 0.0, 1e11, [1.0, 0, 0], RATES, [], np.array([1e-16, 1e-22, 1e-16]))
+    assert result.status == SUCCESS, result.message
+    np.testing.assert_allclose(result.x_end, [0.2083340149701255e-7, 0.8333360770334713e-13, 0.9999999791665050], rtol=1e-5)
+    assert abs(result.x_end.sum() - 1) < 1e-12
+
+
+def test_tight_runs_converge_to_1e_7():
+    """What the engine promises to its callers: at rtol 1e-8 all outputs agree with a far tighter run to about 1e-7."""
+    times = np.linspace(0, 40, 41)[1:]
+    np.testing.assert_allclose(robertson(times, 1e-8).x, robertson(times, 1e-12).x, rtol=2e-7)
+
+
+@pytest.mark.parametrize("max_order", [1, 2, 3, 4, 5])
+def test_every_order_works(max_order):
+    result = robertson([40.0], 1e-5, max_order=max_order)
+    np.testing.assert_allclose(result.x_end, robertson([], 1e-11).x_end, rtol=2e-3 if max_order == 1 else 2e-4)
+
+
+def test_higher_orders_pay():
+    assert robertson([], 1e-8).stats["steps"] < robertson([], 1e-8, max_order=2).stats["steps"] / 5
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), end=st.floats(0.01, 100.0))
+def test_closed_linear_networks(seed, end):
+    """First-order exchange between four pools, rates over seven decades: expm is the answer and the total is kept.
+
+    The rounding of the right-hand side itself moves the total by up to eps * largest rate * time; nothing else may.
+    """
+    rng = np.random.default_rng(seed)
+    C = 10.0 ** rng.uniform(-3, 4, (4, 4)) * (rng.random((4, 4)) < 0.7)
+    C -= np.diag(C.sum(axis=0))
+    x0 = rng.random(4) + 0.01
+    result = integrate(NDF(rtol=1e-8), LINEAR, 0.0, end, x0, C.ravel(), [], np.full(4, 1e-12))
+    assert result.status == SUCCESS, result.message
+    np.testing.assert_allclose(result.x_end, expm(C * end) @ x0, rtol=2e-6, atol=1e-9)
+    assert abs(result.x_end.sum() - x0.sum()) < (1e-13 + 2.3e-16 * np.abs(C).max() * end) * x0.sum()
+
+
+def test_linear_invariant_holds_to_rounding_at_loose_tolerance():
+    result = robertson(np.geomspace(1e-3, 4e5, 50), 1e-3, 4e5)
+    assert np.max(np.abs(result.x.sum(axis=1) - 1)) < 1e-13
+
+
+def test_results_do_not_depend_on_the_output_grid():
+    none, few, many = robertson([]), robertson([0.3, 17.0]), robertson(np.linspace(0, 40, 5001))
+    assert np.array_equal(none.x_end, few.x_end) and np.array_equal(none.x_end, many.x_end)
+    assert none.stats == few.stats == many.stats
+    both = robertson(np.sort(np.concatenate([np.linspace(0, 40, 5001), [0.3, 17.0]])))
+    assert np.array_equal(few.x[1], both.x[both.t == 17.0][0])
+
+
+def test_outputs_at_the_ends_are_the_ends_and_times_come_back_exactly():
+    times = np.array([0.0, 0.0, 1.0, 1.0, 40.0, 40.0])
+    result = robertson(times)
+    assert np.array_equal(result.t, times)
+    assert np.array_equal(result.x[[0, 1]], [[1.0, 0, 0]] * 2)
+    assert np.array_equal(result.x[2], result.x[3])
+    assert np.array_equal(result.x[[4, 5]], [result.x_end] * 2)
+    assert result.t_reached == 40.0 and result.s is None and result.s_end is None
+
+
+@pytest.mark.parametrize("rate", [1.0, 1e3, 1e8])
+def test_late_segment_with_explicit_time(rate):
+    """A restart at 2000 h: time within the segment keeps its full resolution, the kernel sees the true time."""
+    times = np.linspace(2000.0, 2010.0, 101)
+    result = integrate(NDF(rtol=1e-8), PROTHERO, 2000.0, 2010.0, [np.cos(2000.0)], [rate], times, np.array([1e-9]))
+    assert result.status == SUCCESS and result.t_reached == 2010.0
+    np.testing.assert_allclose(result.x[:, 0], np.cos(times), atol=3e-7)
+
+
+def test_initial_layer_far_from_zero_time():
+    """Start off the slow curve by 1 with a layer of 1e-6 h."""
+    times = 2000.0 + np.array([1e-7, 1e-6, 1e-5, 1.0])
+    result = integrate(NDF(rtol=1e-8), PROTHERO, 2000.0, 2001.0, [np.cos(2000.0) + 1], [1e6], times, np.array([1e-12]))
+    np.testing.assert_allclose(result.x[:, 0], np.cos(times) + np.exp(-1e6 * (times - 2000.0)), atol=3e-8)
+
+
+def test_empty_pools_with_tiny_atol():
+    """Pools that start at zero, atol far below anything: many small steps, the same answer."""
+    C = np.diag([-1.0, -1e3, -0.1, 0.0]) + np.diag([1.0, 1e3, 0.1], -1)
+    result = integrate(NDF(rtol=1e-8), LINEAR, 0.0, 50.0, [1.0, 0, 0, 0], C.ravel(), [0.01, 50.0], np.full(4, 1e-40))
+    assert result.status == SUCCESS and result.stats["steps"] < 3000
+    np.testing.assert_allclose(result.x, [expm(C * t) @ [1.0, 0, 0, 0] for t in (0.01, 50.0)], rtol=1e-5)
+
+
+def test_nothing_happens_at_an_equilibrium():
+    result = integrate(NDF(), LINEAR, 0.0, 1e6, [1.0, 2, 3, 4], np.zeros(16), [5.0], np.full(4, 1e-12))
+    assert np.array_equal(result.x_end, [1.0, 2, 3, 4]) and result.stats["steps"] < 20
+
+
+@pytest.mark.parametrize("length", [1e-13, 1e-9])
+def test_very_short_segment(length):
+    result = integrate(NDF(), ROBERTSON, 0.0, length, [1.0, 0, 0], RATES, [length], np.full(3, 1e-12))
+    assert result.status == SUCCESS and result.t_reached == length
+    assert result.x_end[0] == pytest.approx(1 - 0.04 * length, abs=3e-16)
+
+
+def test_zero_length_segment():
+    result = integrate(NDF(), ROBERTSON, 3.0, 3.0, [1.0, 0, 0], RATES, [3.0, 3.0], np.full(3, 1e-12))
+    assert result.status == SUCCESS and result.t_reached == 3.0 and result.stats["steps"] == 0
+    assert np.array_equal(result.x, [[1.0, 0, 0]] * 2) and np.array_equal(result.x_end, [1.0, 0, 0])
+
+
+def test_unannounced_jump_of_the_derivative_is_survived():
+    result = integrate(NDF(rtol=1e-6), SWITCH, 0.0, 2.0, [1.0], [np.sqrt(0.5)], [2.0], np.array([1e-9]))
+    assert result.status == SUCCESS
+    assert result.x_end[0] == pytest.approx(2 * np.sqrt(0.5) - 1, abs=2e-5)
+
+
+def test_blow_up_is_a_step_too_small():
+    result = integrate(NDF(), SQUARE, 0.0, 2.0, [1.0], [0.0], [0.5, 1.5], np.array([1e-9]))
+    assert result.status == STEP_TOO_SMALL and "too small" in result.message
+    assert result.t_reached == pytest.approx(1.0, abs=1e-4)
+    assert result.x[0, 0] == pytest.approx(2.0, rel=1e-4) and np.isnan(result.x[1, 0])
+    assert result.stats["steps"] < 10_000
+
+
+@pytest.mark.parametrize(("last", "reached"), [(1.0, 1.0), (-1.0, 0.0)])
+def test_not_a_number_is_not_finite(last, reached):
+    result = integrate(NDF(), ROOT, 0.0, 2.0, [1.0], [last], [0.0, 2.0], np.array([1e-9]))
+    assert result.status == NOT_FINITE and "not finite" in result.message
+    assert result.t_reached == pytest.approx(reached, abs=1e-6)
+    assert result.x[0, 0] == 1.0 and np.isnan(result.x[1, 0])
+
+
+def test_max_steps_is_said_so():
+    result = robertson([40.0], max_steps=50)
+    assert result.status == MAX_STEPS and "max_steps (50)" in result.message
+    assert result.stats["steps"] <= 50 and 0 < result.t_reached < 40 and np.isnan(result.x).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"x0": [1.0]}, "3 states"),
+        ({"t1": -1.0}, "not an interval"),
+        ({"t_out": [0.5, 0.2]}, "sorted"),
+        ({"t_out": [2.0]}, "sorted and lie within"),
+        ({"atol": np.zeros(3)}, "atol"),
+    ],
+)
+def test_wrong_arguments_are_refused(change, match):
+    good = {"t0": 0.0, "t1": 1.0, "x0": [1.0, 0, 0], "c": RATES, "t_out": [1.0], "atol": np.full(3, 1e-9)}
+    with pytest.raises(ValueError, match=match):
+        integrate(NDF(), ROBERTSON, **(good | change))
+
+
+@pytest.mark.parametrize("options", [{"rtol": 0.0}, {"atol": -1.0}, {"max_order": 6}, {"max_steps": 0}])
+def test_wrong_options_are_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        NDF(**options)
+
+
+def test_registry():
+    assert SOLVERS == {"ndf": NDF}
