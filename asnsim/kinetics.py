@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import sympy
 
-__all__ = ["antiport_fluxes", "exchange_flux", "hill", "michaelis_menten", "ordered_ping_pong", "saturable_carrier", "smooth_positive"]
+__all__ = ["antiport_fluxes", "hill", "michaelis_menten", "ordered_ping_pong", "saturable_carrier", "smooth_positive"]
 
 
 def michaelis_menten(substrate, Vmax, Km):
@@ -55,22 +55,17 @@ def ordered_ping_pong(kcat, enzyme, aspartate, glutamine, atp, asparagine, gluta
     return kcat * enzyme * aspartate * glutamine * atp / denominator
 
 
-def exchange_flux(first, second, outside: Mapping, inside: Mapping, total_outside, total_inside, Vmax, eps):
-    """Return the net flux of `first` inward against `second` outward through an obligate 1:1 antiporter.
+def antiport_fluxes(outside: Mapping, inside: Mapping, free, Vmax) -> dict[tuple[str, str], sympy.Expr]:
+    """Return the net fluxes of an obligate 1:1 antiporter, one per unordered pair of substrates.
 
-    ``Vmax * (e_i c_j - c_i e_j) / (E (1 + C) + C (1 + E) + eps)``, with e and c the scaled concentrations outside and
-    inside and E, C their sums. Summed over partners it is ``J_i = Vmax (e_i C - c_i E) / (...)``, so ``sum_i J_i = 0``
-    identically, and with one K_in/K_out ratio per carrier the equilibrium is that of a passive exchange (no pump).
+    ``Vmax * (e_i c_j - c_i e_j) / free`` is the flux of i inward against j outward, with e and c the scaled concentrations
+    outside and inside, E and C their sums and ``free = E (1 + C) + C (1 + E) + eps``. Summed over partners it is
+    ``J_i = Vmax (e_i C - c_i E) / free``, so ``sum_i J_i = 0`` identically; with one K_in/K_out ratio per carrier the
+    equilibrium is that of a passive exchange (no pump).
     """
-    free = total_outside * (1 + total_inside) + total_inside * (1 + total_outside) + eps
-    return Vmax * (outside[first] * inside[second] - inside[first] * outside[second]) / free
-
-
-def antiport_fluxes(outside: Mapping, inside: Mapping, total_outside, total_inside, Vmax, eps) -> dict[tuple[str, str], sympy.Expr]:
-    """Return `exchange_flux` for every unordered pair of substrates of a carrier."""
     names = list(outside)
     return {
-        (first, second): exchange_flux(first, second, outside, inside, total_outside, total_inside, Vmax, eps)
-        for i, first in enumerate(names)
-        for second in names[i + 1 :]
+        (i, j): Vmax * (outside[i] * inside[j] - inside[i] * outside[j]) / free
+        for position, i in enumerate(names)
+        for j in names[position + 1 :]
     }

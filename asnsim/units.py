@@ -17,7 +17,7 @@ from asnsim.errors import UnitError
 __all__ = ["DIMENSIONLESS", "Dimension", "Unit", "dimension_text", "parse_quantity", "parse_time", "unit"]
 
 _DEFINITIONS = """
-enzyme_unit = [enzyme] = U = IU
+catalytic_unit = [enzyme] = CU
 cell = [cells] = cells
 copy = [copies] = copies
 body_m2 = [body_surface]
@@ -75,6 +75,7 @@ def unit(text: str) -> Unit:
     if not re.fullmatch(r"[A-Za-z0-9_ /*^().%µμ²-]+", cleaned):
         raise UnitError(f"'{text}' is not a unit; write for example umol/L, 1/h, U/L or h")
     readable = cleaned.replace("m²", "m^2").replace("%", "percent_")
+    readable = re.sub(r"\bI?U\b", "catalytic_unit", readable)  # pint's own U is umol/min; here a unit of enzyme is counted
     readable = re.sub(r"\bm(\^|\*\*)?2\b", "body_m2", readable).replace("^", "**")
     registry = _registry()
     try:

@@ -20,9 +20,8 @@ def asparagine_label() -> Module:
     carrier = symbol("Vmax_asn_carrier") * asn_e / (symbol("K_asn_carrier") + asn_e)
     exchange = 0
     for name, capacity in (("asct2", 1), ("lat1", loaders), ("ylat2", 1)):
-        out, inn, Vmax, K = symbols(f"{name}_outside {name}_inside Vmax_{name} K_{name}_asn")
-        free = out * (1 + inn) + inn * (1 + out) + symbol("antiport_eps")
-        exchange = exchange + Vmax * capacity * asn_e / K * inn / free
+        inside, free, Vmax, K = symbols(f"{name}_inside {name}_free Vmax_{name} K_{name}_asn")
+        exchange = exchange + Vmax * capacity * asn_e / K * inside / free
     k_deg, protein = symbols("k_protein_degradation protein")
     rules = {
         "asn_gross_influx": snat2 + carrier + exchange + k_leak * asn_e,

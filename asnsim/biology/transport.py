@@ -48,11 +48,15 @@ def _antiporter(name: str, substrates: tuple[str, ...], capacity, inside_K, note
     K = {aa: symbol(f"K_{name}_{aa}") for aa in substrates}
     outside = {aa: symbol(f"{aa}_e") / K[aa] for aa in substrates}
     inside = {aa: symbol(f"{aa}_c") / (K[aa] * inside_K(aa)) for aa in substrates}
-    total_out, total_in = symbols(f"{name}_outside {name}_inside")
-    rules = {total_out.name: sum(outside.values()), total_in.name: sum(inside.values())}
+    total_out, total_in, free = symbols(f"{name}_outside {name}_inside {name}_free")
+    rules = {
+        total_out.name: sum(outside.values()),
+        total_in.name: sum(inside.values()),
+        free.name: total_out * (1 + total_in) + total_in * (1 + total_out) + eps,
+    }
     reactions = tuple(
         Reaction(f"{name}_{i}_{j}", f"{i}_e + {j}_c -> {i}_c + {j}_e", flux * cytosol)
-        for (i, j), flux in antiport_fluxes(outside, inside, total_out, total_in, capacity, eps).items()
+        for (i, j), flux in antiport_fluxes(outside, inside, free, capacity).items()
     )
     return Module(name, reactions, rules, note=note)
 

@@ -1,0 +1,210 @@
+"""From an `ODESystem` to machine code: LLVM IR through llvmlite, cached on disk by content.
+
+Every kernel has one signature, ``void f(double t, const double* x, const double* c, double* out)``; matrices are row-major
+and only structurally non-zero entries are written, so the caller clears the buffer once. Compiled objects are kept under
+the user's cache folder by the hash of source, compiler version and processor; a file that is not ours or does not match
+its own checksum is compiled again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import llvmlite
+import llvmlite.binding as llvm
+import numpy as np
+import platformdirs
+
+from asnsim.equations import ODESystem
+from asnsim.expressions import Graph
+
+__all__ = ["CompiledSystem", "compile_system", "emit"]
+
+_INTRINSICS = {"exp": "llvm.exp.f64", "log": "llvm.log.f64", "sqrt": "llvm.sqrt.f64", "pow": "llvm.pow.f64", "tanh": "tanh"}
+_ARITHMETIC = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
+_LOCK = threading.Lock()
+
+
+def emit(graph: Graph, name: str, outputs: Iterable[tuple[int, int]]) -> str:
+    """Write one kernel as LLVM IR.
+
+    Parameters
+    ----------
+    graph : Graph
+        The expressions.
+    name : str
+        Name of the function.
+    outputs : iterable of (int, int)
+        Offset in `out` and node to store there.
+
+    Returns
+    -------
+    str
+        Text of the function, without the declarations of intrinsics.
+    """
+    outputs = list(outputs)
+    lines = [f"define void @{name}(double %t, double* noalias readonly %x, double* noalias readonly %c, double* noalias %out) {{"]
+    operand: dict[int, str] = {}
+    for index in graph.reachable([node for _, node in outputs]):
+        op, *args = graph.nodes[index]
+        register = f"%n{index}"
+        operand[index] = register
+        if op == "const":
+            operand[index] = _literal(args[0])
+        elif op == "t":
+            operand[index] = "%t"
+        elif op in ("x", "c"):
+            lines.append(f"  %p{index} = getelementptr double, double* %{op}, i64 {args[0]}")
+            lines.append(f"  {register} = load double, double* %p{index}")
+        elif op in _ARITHMETIC:
+            lines.append(f"  {register} = {_ARITHMETIC[op]} double {operand[args[0]]}, {operand[args[1]]}")
+        elif op == "less":
+            a, b, then, otherwise = (operand[i] for i in args)
+            lines.append(f"  %k{index} = fcmp olt double {a}, {b}")
+            lines.append(f"  {register} = select i1 %k{index}, double {then}, double {otherwise}")
+        else:
+            arguments = ", ".join(f"double {operand[i]}" for i in args)
+            lines.append(f"  {register} = call double @{_INTRINSICS[op]}({arguments})")
+    for offset, node in outputs:
+        lines.append(f"  %o{offset} = getelementptr double, double* %out, i64 {offset}")
+        lines.append(f"  store double {operand[node]}, double* %o{offset}")
+    return "\n".join([*lines, "  ret void", "}"])
+
+
+def _literal(value: float) -> str:
+    return f"0x{np.float64(value).view(np.uint64):016X}"
+
+
+_DECLARATIONS = "\n".join(
+    f"declare double @{name}({', '.join(['double'] * (2 if name.endswith('pow.f64') else 1))})" for name in _INTRINSICS.values()
+)
+
+
+class CompiledSystem:
+    """Kernels of one ODE system for one choice of parameters and observables.
+
+    Attributes
+    ----------
+    system : ODESystem
+        The equations.
+    theta : tuple of str
+        Constants by which `dfdp` differentiates.
+    selected : tuple of str
+        Observables with gradients.
+    rhs, jac, dfdp, obs, obs_x, obs_p : int
+        Addresses of the kernels: rhs (n), Jacobian (n, n), explicit parameter derivatives (n, n_theta), values of
+        all observables (n_obs), and gradients of the selected ones by states and theta. 0 where there is nothing.
+    """
+
+    def __init__(self, system: ODESystem, theta: Sequence[str], selected: Sequence[str]):
+        self.system, self.theta, self.selected = system, tuple(theta), tuple(selected)
+        self.observable_ids = tuple(system.observables)
+        self.source = _source(system, self.theta, self.selected)
+        self._engine = _machine_code(self.source)
+        for name in ("rhs", "jac", "dfdp", "obs", "obs_x", "obs_p"):
+            setattr(self, name, self._engine.get_function_address(name))
+
+    def __reduce__(self):
+        raise TypeError("compiled kernels hold addresses of this process; send the network and compile there")
+
+
+def _source(system: ODESystem, theta: tuple[str, ...], selected: tuple[str, ...]) -> str:
+    graph, n = system.graph, system.n
+    columns = [system.constants.index(name) for name in theta]
+    roots = [system.observable(name) for name in selected]
+    tables = {
+        "rhs": list(enumerate(system.rhs)),
+        "jac": [(i * n + j, node) for (i, j), node in system.jacobian().items()],
+        "dfdp": [(i * len(theta) + k, node) for (i, k), node in system.parameter_derivatives(system.rhs, columns).items()],
+        "obs": list(enumerate(system.observables.values())),
+        "obs_x": [(i * n + j, node) for (i, j), node in system.state_derivatives(roots).items()],
+        "obs_p": [(i * len(theta) + k, node) for (i, k), node in system.parameter_derivatives(roots, columns).items()],
+    }
+    return "\n\n".join([_DECLARATIONS, *(emit(graph, name, outputs) for name, outputs in tables.items())])
+
+
+@lru_cache(maxsize=128)
+def compile_system(system: ODESystem, theta: tuple[str, ...] = (), selected: tuple[str, ...] = ()) -> CompiledSystem:
+    """Compile the kernels of an ODE system, or take them from memory or disk.
+
+    Parameters
+    ----------
+    system : ODESystem
+        The equations.
+    theta : tuple of str
+        Constants to differentiate by.
+    selected : tuple of str
+        Observables whose gradients are wanted.
+    """
+    return CompiledSystem(system, theta, selected)
+
+
+@lru_cache(maxsize=1)
+def _target() -> llvm.TargetMachine:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_default_triple()
+    return target.create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2, jit=True
+    )
+
+
+def _machine_code(source: str) -> llvm.ExecutionEngine:
+    with _LOCK:
+        machine = _target()
+        identity = f"{llvmlite.__version__}|{llvm.get_host_cpu_name()}|{llvm.get_host_cpu_features().flatten()}|{source}"
+        key = hashlib.sha256(identity.encode()).hexdigest()
+        stored = _read_object(key)
+        module = llvm.parse_assembly(source)
+        module.verify()
+        if stored is None:
+            options = llvm.create_pipeline_tuning_options(speed_level=2)
+            options.slp_vectorization = True
+            llvm.create_pass_builder(machine, options).getModulePassManager().run(module, llvm.create_pass_builder(machine, options))
+        engine = llvm.create_mcjit_compiler(module, machine)
+        engine.set_object_cache(lambda _, compiled: _write_object(key, compiled), lambda _: stored)
+        engine.finalize_object()
+        return engine
+
+
+def _cache_folder() -> Path | None:
+    """Return the kernel cache, or None where it cannot be used safely."""
+    folder = Path(os.environ.get("ASNSIM_CACHE") or platformdirs.user_cache_dir("asnsim")) / "kernels"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        owner = folder.stat().st_uid
+    except OSError:
+        return None
+    return folder if not hasattr(os, "getuid") or owner == os.getuid() else None
+
+
+def _read_object(key: str) -> bytes | None:
+    folder = _cache_folder()
+    if folder is None:
+        return None
+    try:
+        path = folder / f"{key}.o"
+        if hasattr(os, "getuid") and path.stat().st_uid != os.getuid():
+            return None
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, body = content[:32], content[32:]
+    return body if hashlib.sha256(key.encode() + body).digest() == digest else None
+
+
+def _write_object(key: str, body: bytes) -> None:
+    folder = _cache_folder()
+    if folder is None:
+        return
+    temporary = folder / f".{key}.{os.getpid()}.part"
+    try:
+        temporary.write_bytes(hashlib.sha256(key.encode() + body).digest() + body)
+        os.replace(temporary, folder / f"{key}.o")
+    except OSError:
+        temporary.unlink(missing_ok=True)

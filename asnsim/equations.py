@@ -1,0 +1,224 @@
+"""From a network to ordinary differential equations, as one expression graph.
+
+A species of amount n = C V obeys ``dn/dt = sum(stoichiometry * rate)``, so ``dC/dt = (sum(...) + input)/V - C V'/V``;
+the last term is the dilution by a compartment that grows and is there only where the compartment is a state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+
+import numpy as np
+import sympy
+
+from asnsim.errors import ModelError, UnsupportedFeatureError, suggest
+from asnsim.expressions import Graph
+from asnsim.network import TIME, Network, symbol
+
+__all__ = ["ODESystem", "build_equations"]
+
+
+@dataclass(frozen=True, eq=False)
+class ODESystem:
+    """Differential equations of a network, without numbers.
+
+    Parameters
+    ----------
+    key : str
+        Hash of the structure.
+    states, constants : tuple of str
+        Names in the order of the arrays x and c.
+    graph : Graph
+        Holds every expression.
+    rhs : tuple of int
+        Node of each dx/dt. After the constants, c holds one input per state: amount per time for a species,
+        the state's unit per time otherwise; infusions use it.
+    observables : mapping of str to int
+        Node of every state, rule, reaction flux and constant that can be asked for.
+    volumes : mapping of str to str
+        Compartment of each species.
+    network : Network
+        Where it came from (structure only; its numbers do not matter here).
+    """
+
+    key: str
+    states: tuple[str, ...]
+    constants: tuple[str, ...]
+    graph: Graph
+    rhs: tuple[int, ...]
+    observables: MappingProxyType
+    volumes: MappingProxyType
+    network: Network
+    _cache: dict = field(default_factory=dict, repr=False)
+
+    @property
+    def n(self) -> int:
+        """Number of states."""
+        return len(self.states)
+
+    def jacobian(self) -> dict[tuple[int, int], int]:
+        """Return the non-zero entries d(rhs_i)/d(x_j) as nodes."""
+        if "jac" not in self._cache:
+            self._cache["jac"] = {
+                (i, j): node for i, root in enumerate(self.rhs) for (kind, j), node in self.graph.partials(root).items() if kind == "x"
+            }
+        return self._cache["jac"]
+
+    def parameter_derivatives(self, roots: Sequence[int], theta: Sequence[int]) -> dict[tuple[int, int], int]:
+        """Return the non-zero explicit derivatives of nodes by chosen constants (indices into c)."""
+        column = {j: k for k, j in enumerate(theta)}
+        return {
+            (i, column[j]): node
+            for i, root in enumerate(roots)
+            for (kind, j), node in self.graph.partials(root).items()
+            if kind == "c" and j in column
+        }
+
+    def state_derivatives(self, roots: Sequence[int]) -> dict[tuple[int, int], int]:
+        """Return the non-zero explicit derivatives of nodes by the states."""
+        return {
+            (i, j): node for i, root in enumerate(roots) for (kind, j), node in self.graph.partials(root).items() if kind == "x"
+        }
+
+    def observable(self, name: str) -> int:
+        """Return the node of a named quantity.
+
+        Raises
+        ------
+        ModelError
+            If there is no such quantity.
+        """
+        if name not in self.observables:
+            raise ModelError(f"'{name}' is not a state, rule or flux of model '{self.network.name}'{suggest(name, self.observables)}")
+        return self.observables[name]
+
+    def arrays(self, network: Network) -> tuple[np.ndarray, np.ndarray]:
+        """Return initial states (n_x,) and constants with zero inputs (n_c + n_x,) of a network of this structure."""
+        x0 = np.array([network.parameters[name].value for name in self.states])
+        c = np.array([network.parameters[name].value for name in self.constants])
+        return x0, np.concatenate([c, np.zeros(self.n)])
+
+    def symbolic_rhs(self) -> dict[str, sympy.Expr]:
+        """Return dx/dt as SymPy expressions with rules written out, for reading and as the oracle of the graph."""
+        rules = dict(self.network.rules)
+        plain: dict[sympy.Symbol, sympy.Expr] = {}
+        for name, expression in rules.items():
+            plain[symbol(name)] = expression.xreplace(plain)
+        return {name: expression.xreplace(plain) for name, expression in _right_hand_sides(self.network).items()}
+
+    def latex(self) -> str:
+        """Return the equations as LaTeX lines, rules as named intermediates."""
+        lines = [rf"{sympy.latex(symbol(name))} &:= {sympy.latex(e)} \\" for name, e in self.network.rules.items()]
+        for name, expression in _right_hand_sides(self.network).items():
+            lines.append(rf"\frac{{d}}{{dt}} {sympy.latex(symbol(name))} &= {sympy.latex(expression)} \\")
+        return "\n".join([r"\begin{align*}", *lines, r"\end{align*}"])
+
+    def conserved(self) -> list[dict[str, float]]:
+        """Return a basis of the conserved moieties: weights of species whose weighted amounts never change.
+
+        The left null space of the stoichiometric matrix, by exact row reduction.
+        """
+        reactions = self.network.reactions
+        species = [name for name in self.states if name in self.volumes]
+        matrix = sympy.zeros(len(reactions), len(species))
+        for row, reaction in enumerate(reactions):
+            for name, number in reaction.stoichiometry.items():
+                matrix[row, species.index(name)] = sympy.Rational(str(number))
+        return [
+            {name: float(weight) for name, weight in zip(species, vector, strict=True) if weight != 0}
+            for vector in matrix.nullspace()
+        ]
+
+
+def _right_hand_sides(network: Network) -> dict[str, sympy.Expr]:
+    """SymPy right-hand sides with rules as names; inputs left out."""
+    rates = network.rates
+    sides: dict[str, sympy.Expr] = {name: sympy.Integer(0) for name in network.states}
+    for reaction in network.reactions:
+        for name, number in reaction.stoichiometry.items():
+            sides[name] += (int(number) if number == int(number) else sympy.Float(number)) * reaction.rate
+    for name in network.states:
+        if name in rates:
+            sides[name] = rates[name]
+            continue
+        compartment = network.species[name].compartment
+        sides[name] = sides[name] / symbol(compartment)
+        if compartment in rates:
+            sides[name] -= symbol(name) * rates[compartment] / symbol(compartment)
+    return sides
+
+
+def build_equations(network: Network) -> ODESystem:
+    """Lower a network to an `ODESystem`; networks of equal structure share one.
+
+    Raises
+    ------
+    UnsupportedFeatureError
+        If a compartment's size is a rule that changes in time.
+    """
+    return _build(_Structure(network))
+
+
+class _Structure:
+    """A network compared by structure alone, as cache key."""
+
+    def __init__(self, network: Network):
+        self.network = network
+
+    def __hash__(self) -> int:
+        return hash(self.network.structure)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Structure) and other.network.structure == self.network.structure
+
+
+@lru_cache(maxsize=64)
+def _build(structure: _Structure) -> ODESystem:
+    network = structure.network
+    states, constants = network.states, network.constants
+    graph = Graph()
+    names = {TIME.name: graph.input("t")}
+    names |= {name: graph.input("x", i) for i, name in enumerate(states)}
+    names |= {name: graph.input("c", j) for j, name in enumerate(constants)}
+    for name, expression in network.rules.items():
+        names[name] = graph.lower(expression, names)
+    rates = {name: graph.lower(expression, names) for name, expression in network.rates.items()}
+    fluxes = {reaction.id: graph.lower(reaction.rate, names) for reaction in network.reactions}
+    _check_compartments(network, graph, names)
+    rhs = []
+    for i, name in enumerate(states):
+        inflow = graph.input("c", len(constants) + i)
+        if name in rates:
+            rhs.append(graph.add(rates[name], inflow))
+            continue
+        total = graph.zero
+        for reaction in network.reactions:
+            number = reaction.stoichiometry.get(name, 0.0)
+            if number:
+                total = _accumulate(graph, total, number, fluxes[reaction.id])
+        volume = network.species[name].compartment
+        side = graph.div(graph.add(total, inflow), names[volume])
+        if volume in rates:
+            side = graph.sub(side, graph.mul(names[name], graph.div(rates[volume], names[volume])))
+        rhs.append(side)
+    volumes = {s.id: s.compartment for s in network.species.values()}
+    return ODESystem(
+        network.structure, states, constants, graph, tuple(rhs), MappingProxyType(names | fluxes), MappingProxyType(volumes), network
+    )
+
+
+def _accumulate(graph: Graph, total: int, number: float, flux: int) -> int:
+    if number == -1.0:
+        return graph.sub(total, flux)
+    return graph.add(total, graph.mul(graph.const(number), flux))
+
+
+def _check_compartments(network: Network, graph: Graph, names: dict[str, int]) -> None:
+    for compartment in network.compartments:
+        if compartment in network.rules and any(kind == "x" for kind, _ in graph.partials(names[compartment])):
+            raise UnsupportedFeatureError(
+                f"the size of compartment '{compartment}' is a rule that changes in time; give it an equation of its own instead"
+            )
