@@ -115,7 +115,7 @@ class CompiledSystem:
 
 def _source(system: ODESystem, theta: tuple[str, ...], selected: tuple[str, ...]) -> str:
     graph, n = system.graph, system.n
-    columns = [system.constants.index(name) for name in theta]
+    columns = [system.constants.index(name) if name in system.constants else -1 - k for k, name in enumerate(theta)]
     roots = [system.observable(name) for name in selected]
     tables = {
         "rhs": list(enumerate(system.rhs)),
@@ -137,7 +137,7 @@ def compile_system(system: ODESystem, theta: tuple[str, ...] = (), selected: tup
     system : ODESystem
         The equations.
     theta : tuple of str
-        Constants to differentiate by.
+        Constants to differentiate by; the column of an initial value stays empty, it enters through s(0).
     selected : tuple of str
         Observables whose gradients are wanted.
     """

@@ -1,0 +1,58 @@
+"""asnsim: asparagine inside and outside cells, from model and dose to LC-MS/MS data and back to kinetics.
+
+>>> import asnsim
+>>> model = asnsim.load_model("cell", "rpmi", "all_low_asns")
+>>> run = asnsim.simulate(model, asnsim.Regimen.single("2 U", into="asnase_e"), until="72 h")
+>>> run["asn_c"].shape
+(402,)
+
+Names are imported when first used, so ``import asnsim`` is quick.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AsnsimError": "asnsim.errors",
+    "Batch": "asnsim.chromatogram",
+    "Change": "asnsim.dosing",
+    "Dose": "asnsim.dosing",
+    "Experiment": "asnsim.fit",
+    "FitProblem": "asnsim.fit",
+    "FitResult": "asnsim.fit",
+    "IntegrationError": "asnsim.errors",
+    "Measurements": "asnsim.measurements",
+    "Module": "asnsim.network",
+    "NDF": "asnsim.solvers",
+    "Network": "asnsim.network",
+    "Reaction": "asnsim.network",
+    "Regimen": "asnsim.dosing",
+    "Trajectory": "asnsim.trajectory",
+    "compose": "asnsim.network",
+    "crosscheck": "asnsim.io.crosscheck",
+    "fit": "asnsim.fit.optimise",
+    "list_overlays": "asnsim.library",
+    "list_recipes": "asnsim.library",
+    "load_model": "asnsim.library",
+    "measure": "asnsim.lcms",
+    "precondition": "asnsim.simulation",
+    "preculture": "asnsim.simulation",
+    "quantify": "asnsim.quantify",
+    "read": "asnsim.io",
+    "simulate": "asnsim.simulation",
+    "symbol": "asnsim.network",
+    "write": "asnsim.io",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'asnsim' has no attribute '{name}'")
+
+
+def __dir__():
+    return __all__

@@ -1,0 +1,253 @@
+"""Doses and changes of condition, in the words of NONMEM event records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from asnsim.errors import DoseError, UnitError, suggest
+from asnsim.network import Network
+from asnsim.units import DIMENSIONLESS, dimension_text, parse_quantity, parse_time, unit
+
+__all__ = ["Action", "Change", "Dose", "Regimen"]
+
+_PER = {"body_surface": ("bsa", unit("m^2").dimension), "weight": ("weight", unit("kg").dimension)}
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    """One dose record.
+
+    Parameters
+    ----------
+    time : float or str
+        When it is given, h or text such as ``'14 d'``.
+    amt : float or str
+        Amount in canonical units (U or umol), or text; ``'2500 U/m^2'`` and ``'... /kg'`` are resolved with the model's
+        `bsa` and `weight`.
+    into : str
+        The state that receives it (NONMEM's CMT, by name).
+    rate : float or str
+        Amount per h; 0 is a bolus.
+    duration : float or str
+        Length of the infusion, h; an alternative to `rate` (NONMEM's extension DUR).
+    ii : float or str
+        Interval between repeats, h.
+    addl : int
+        Additional doses every `ii`.
+    f : float
+        Bioavailable fraction. With `rate` it shortens the infusion, with `duration` it lowers the rate.
+    alag : float or str
+        Lag, h, for this dose and all its repeats.
+    cap : float or str
+        Largest amount, U or umol; infinite if not given (3750 U for pegaspargase in BFM protocols).
+
+    Raises
+    ------
+    DoseError
+        If a field breaks a rule: the message names it.
+    """
+
+    time: float | str
+    amt: float | str
+    into: str
+    rate: float | str = 0.0
+    duration: float | str = 0.0
+    ii: float | str = 0.0
+    addl: int = 0
+    f: float = 1.0
+    alag: float | str = 0.0
+    cap: float | str = math.inf
+
+    def __post_init__(self):
+        for name in ("time", "duration", "ii", "alag"):
+            object.__setattr__(self, name, parse_time(getattr(self, name), f"the dose's {name}"))
+        who = f"the dose into '{self.into}' at {self.time:g} h"
+        amount, _ = _amount(self.amt)
+        if not amount > 0:
+            raise DoseError(f"{who} has amt {self.amt}; an amount must be positive")
+        for name in ("duration", "ii", "alag"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise DoseError(f"{who} has {name} {getattr(self, name):g} h; it must not be negative")
+        rate, _ = _amount(self.rate) if isinstance(self.rate, str) else (float(self.rate), None)
+        if rate < 0:
+            raise DoseError(f"{who} has rate {self.rate}; a rate must not be negative")
+        if rate > 0 and self.duration > 0:
+            raise DoseError(f"{who} has both rate and duration; give one of them")
+        if not isinstance(self.addl, int) or self.addl < 0:
+            raise DoseError(f"{who} has addl {self.addl}; it must be a whole number, 0 or more")
+        if (self.addl > 0) != (self.ii > 0):
+            raise DoseError(f"{who} has addl {self.addl} and ii {self.ii:g} h; repeats need both, a single dose neither")
+        if not 0 < self.f <= 1:
+            raise DoseError(f"{who} has f {self.f:g}; a bioavailable fraction lies between 0 and 1")
+
+
+def _amount(text: float | str) -> tuple[float, tuple[float, ...] | None]:
+    """Return the number and, for text with a unit, its dimension."""
+    if isinstance(text, (int, float)):
+        return float(text), None
+    value = parse_quantity(text, what="dose")
+    suffix = str(text).strip().lstrip("+-0123456789.eE ")
+    return value, unit(suffix).dimension if suffix else None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of condition: constants and states set to new values at a time (a new medium, a drug, a new occasion).
+
+    Parameters
+    ----------
+    time : float or str
+        When, h.
+    values : mapping of str to float
+        New values in canonical units. A state is set, and forgets what it was; a constant holds from then on.
+    """
+
+    time: float | str
+    values: Mapping[str, float]
+
+    def __post_init__(self):
+        object.__setattr__(self, "time", parse_time(self.time, "the change's time"))
+        object.__setattr__(self, "values", MappingProxyType({name: float(value) for name, value in self.values.items()}))
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing the driver does at one time, resolved against a model.
+
+    Parameters
+    ----------
+    time : float
+        h.
+    order : int
+        Among actions at one time: 0 end of an infusion, 1 change, 2 bolus, 3 start of an infusion.
+    name : str
+        State or constant.
+    value : float
+        New value, amount, or amount per h (negative at the end of an infusion).
+    """
+
+    time: float
+    order: int
+    name: str
+    value: float
+
+
+END, SET, BOLUS, START = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Regimen:
+    """Doses and changes of condition.
+
+    Examples
+    --------
+    >>> regimen = Regimen.repeat("2500 U/m^2", into="peg_1", every="14 d", times=3, duration="1 h")
+    >>> len(regimen.doses), regimen.doses[0].addl
+    (1, 2)
+    """
+
+    doses: tuple[Dose, ...] = ()
+    changes: tuple[Change, ...] = field(default=())
+
+    @classmethod
+    def single(cls, amt: float | str, into: str, time: float | str = 0.0, **fields) -> Regimen:
+        """Return a regimen of one dose; further fields as in `Dose`."""
+        return cls((Dose(time, amt, into, **fields),))
+
+    @classmethod
+    def repeat(cls, amt: float | str, into: str, every: float | str, times: int, start: float | str = 0.0, **fields) -> Regimen:
+        """Return `times` equal doses `every` so often; further fields as in `Dose`.
+
+        Raises
+        ------
+        DoseError
+            If `times` is not a positive whole number or a field breaks a rule.
+        """
+        if not isinstance(times, int) or times < 1:
+            raise DoseError(f"a regimen of {times} doses is not possible; give a whole number, 1 or more")
+        repeats = {"ii": every, "addl": times - 1} if times > 1 else {}
+        return cls((Dose(start, amt, into, **repeats, **fields),))
+
+    def change(self, time: float | str, values: Mapping[str, float] | None = None, **more: float) -> Regimen:
+        """Return a regimen with one more change of condition."""
+        return replace(self, changes=(*self.changes, Change(time, {**(values or {}), **more})))
+
+    def __add__(self, other: Regimen) -> Regimen:
+        return Regimen(self.doses + other.doses, self.changes + other.changes)
+
+    def actions(self, model: Network) -> list[Action]:
+        """Resolve against a model: per-m^2 and per-kg doses, repeats, lags, infusions; sorted by time and order.
+
+        Raises
+        ------
+        DoseError
+            If a dose goes into something that is not a state, or a change names something unknown.
+        UnitError
+            If a dose is in the wrong unit.
+        """
+        actions: list[Action] = []
+        for dose in self.doses:
+            amount = resolve_amount(dose, model)
+            delivered = min(amount, resolve_cap(dose, model)) * dose.f
+            for repeat in range(dose.addl + 1):
+                begin = dose.time + dose.alag + repeat * dose.ii
+                actions += _deliver(dose, begin, delivered, model)
+        for change in self.changes:
+            for name, value in change.values.items():
+                if name not in model.parameters:
+                    raise DoseError(
+                        f"the change at {change.time:g} h sets '{name}', which is not a state or constant of model "
+                        f"'{model.name}'{suggest(name, model.parameters)}"
+                    )
+                actions.append(Action(change.time, SET, name, value))
+        return sorted(actions, key=lambda action: (action.time, action.order))
+
+
+def _deliver(dose: Dose, begin: float, delivered: float, model: Network) -> list[Action]:
+    rate = _amount(dose.rate)[0]
+    if rate > 0:
+        length = delivered / rate
+    elif dose.duration > 0:
+        length, rate = dose.duration, delivered / dose.duration
+    else:
+        return [Action(begin, BOLUS, dose.into, delivered)]
+    return [Action(begin, START, dose.into, rate), Action(begin + length, END, dose.into, -rate)]
+
+
+def amount_dimension(model: Network, state: str) -> tuple[float, ...]:
+    """Return the dimension of an amount that goes into a state: a species takes its amount, another state its own unit."""
+    if state not in model.states:
+        kind = "a rule" if state in model.rules else "not a state"
+        raise DoseError(f"a dose goes into '{state}', which is {kind} of model '{model.name}'{suggest(state, model.states)}")
+    own = model.parameters[state].dimension
+    if state in model.rates:
+        return own
+    return tuple(x + y for x, y in zip(own, unit("L").dimension, strict=True))
+
+
+def resolve_amount(dose: Dose, model: Network) -> float:
+    """Return the amount of one dose in canonical units, with `bsa` or `weight` of the model where it is per m^2 or kg."""
+    wanted = amount_dimension(model, dose.into)
+    number, dimension = _amount(dose.amt)
+    if dimension is None or dimension == wanted:
+        return number
+    for covariate, size in _PER.values():
+        if tuple(x + y for x, y in zip(dimension, size, strict=True)) == wanted:
+            if covariate not in model.parameters:
+                raise DoseError(f"the dose '{dose.amt}' needs '{covariate}', which model '{model.name}' lacks; give the absolute amount")
+            return number * model.parameters[covariate].value
+    raise UnitError(
+        f"the dose '{dose.amt}' is in {dimension_text(dimension)}, but '{dose.into}' takes {dimension_text(wanted)} "
+        "(or that per m^2 or per kg)"
+    )
+
+
+def resolve_cap(dose: Dose, model: Network) -> float:
+    """Return the cap of a dose as an amount."""
+    number, dimension = _amount(dose.cap)
+    if dimension not in (None, DIMENSIONLESS, amount_dimension(model, dose.into)):
+        raise UnitError(f"the cap '{dose.cap}' is in {dimension_text(dimension)}; give it as an amount, such as '3750 U'")
+    return number
