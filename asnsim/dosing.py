@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -11,7 +12,7 @@ from asnsim.errors import DoseError, UnitError, suggest
 from asnsim.network import Network
 from asnsim.units import DIMENSIONLESS, dimension_text, parse_quantity, parse_time, unit
 
-__all__ = ["Action", "Change", "Dose", "Regimen"]
+__all__ = ["Action", "Change", "Dose", "Regimen", "parse_dose"]
 
 _PER = {"body_surface": ("bsa", unit("m^2").dimension), "weight": ("weight", unit("kg").dimension)}
 
@@ -82,6 +83,31 @@ class Dose:
             raise DoseError(f"{who} has addl {self.addl} and ii {self.ii:g} h; repeats need both, a single dose neither")
         if not 0 < self.f <= 1:
             raise DoseError(f"{who} has f {self.f:g}; a bioavailable fraction lies between 0 and 1")
+
+
+_DOSE_TEXT = re.compile(
+    r"\s*(?P<amt>.+?)\s+into\s+(?P<into>\w+)(?:\s+at\s+(?P<time>.+?))?(?:\s+over\s+(?P<duration>.+?))?"
+    r"(?:\s+every\s+(?P<ii>.+?)\s+times\s+(?P<times>\d+))?\s*"
+)
+
+
+def parse_dose(text: str) -> Dose:
+    """Read a dose written as ``'2500 U/m^2 into peg_1 at 1 d over 2 h every 14 d times 3'``; all after the state may be left out.
+
+    Raises
+    ------
+    DoseError
+        If the text has another form or a field breaks a rule.
+    """
+    match = _DOSE_TEXT.fullmatch(text)
+    if not match:
+        raise DoseError(f"'{text}' is not a dose; write for example '1000 U into asnase_e at 24 h over 1 h every 7 d times 2'")
+    fields = match.groupdict()
+    times = int(fields["times"] or 1)
+    if times < 1:
+        raise DoseError(f"'{text}' asks for {times} doses; give 1 or more")
+    repeats = {"ii": fields["ii"], "addl": times - 1} if times > 1 else {}
+    return Dose(fields["time"] or 0.0, fields["amt"], fields["into"], duration=fields["duration"] or 0.0, **repeats)
 
 
 def _amount(text: float | str) -> tuple[float, tuple[float, ...] | None]:

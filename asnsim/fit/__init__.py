@@ -1,0 +1,7 @@
+"""Fitting: experiments and data in, parameters with intervals and a plain verdict out."""
+
+from asnsim.fit.optimise import FitResult, Start, fit
+from asnsim.fit.problem import Experiment, FitProblem, Observable
+from asnsim.fit.recipe import read_problem
+
+__all__ = ["Experiment", "FitProblem", "FitResult", "Observable", "Start", "fit", "read_problem"]
