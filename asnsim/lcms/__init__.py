@@ -1,0 +1,12 @@
+"""A simulated LC-MS/MS bench: samples of a running model become the chromatograms a laboratory would see.
+
+``measure(run, protocol, times)`` samples, washes, quenches, extracts, prepares, injects, separates, ionises and counts. Every latent value
+goes into the batch's truth table, which is written beside the data and never read by the quantifier.
+"""
+
+from asnsim.lcms.measure import measure
+from asnsim.lcms.protocol import Protocol
+from asnsim.lcms.sampling import film_after_washes
+from asnsim.lcms.separation import emg
+
+__all__ = ["Protocol", "emg", "film_after_washes", "measure"]

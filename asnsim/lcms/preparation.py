@@ -1,0 +1,119 @@
+"""From a quenched sample, calibrator or blank to a vial on the autosampler."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from asnsim.chromatogram import Sample
+from asnsim.lcms.draws import Draws
+from asnsim.lcms.protocol import Protocol
+from asnsim.lcms.sampling import Collected
+
+__all__ = ["Vial", "prepare", "prepare_standard", "waited"]
+
+
+@dataclass(frozen=True, slots=True)
+class Vial:
+    """What is dissolved in one vial.
+
+    Parameters
+    ----------
+    sample : Sample
+        Its label.
+    light, heavy : ndarray, shape (n_analytes,)
+        Analytes and internal standards as amount over the aliquot volume, umol/L: the scale on which calibrators are prepared.
+    latent : dict of str to dict
+        Values for the truth table by analyte.
+    """
+
+    sample: Sample
+    light: np.ndarray
+    heavy: np.ndarray
+    latent: dict[str, dict[str, float]]
+
+
+def _finish(sample: Sample, light: np.ndarray, with_is: bool, protocol: Protocol, latent: dict, draws: Draws) -> Vial:
+    preparation = protocol.bench["preparation"]
+    concentration = protocol.method["preparation"]["is_concentration"] if with_is else 0.0
+    heavy = np.array([concentration * draws.lognormal(preparation["is_cv"]) for _ in protocol.analytes])
+    light = light + preparation["is_unlabelled"] * heavy
+    # supernatant and drying take light and IS alike
+    kept = preparation["supernatant"] * preparation["dry_recovery"]
+    for analyte, amount, standard in zip(protocol.analytes, light, heavy, strict=True):
+        latent.setdefault(analyte.id, {}).update(vial_light=float(amount), vial_heavy=float(standard))
+    return Vial(sample, kept * light, kept * heavy, latent)
+
+
+def prepare(sample: Sample, collected: Collected, protocol: Protocol, draws: Draws) -> Vial:
+    """Add internal standard to a sample, precipitate, dry and reconstitute it.
+
+    A liquid is diluted and an aliquot taken, each with a pipetting error; of cells the whole extract is used.
+
+    Parameters
+    ----------
+    sample : Sample
+        Label of the vial; gives the dilution.
+    collected : Collected
+        The quenched sample.
+    protocol : Protocol
+        Method and bench.
+    draws : Draws
+        Random numbers of this vial.
+    """
+    cv = protocol.bench["preparation"]["pipetting_cv"]
+    if collected.matrix == "cells":
+        factor = 1.0 / (protocol.method["preparation"]["aliquot_uL"] * 1e-6)
+    else:
+        factor = draws.lognormal(cv) * draws.lognormal(cv)
+    light = np.array([collected.content.get(analyte.id, 0.0) for analyte in protocol.analytes]) * factor / sample.dilution_factor
+    return _finish(sample, light, True, protocol, {name: dict(row) for name, row in collected.latent.items()}, draws)
+
+
+def prepare_standard(sample: Sample, nominal: np.ndarray, stock: np.ndarray, with_is: bool, protocol: Protocol, draws: Draws) -> Vial:
+    """Prepare a calibrator, QC or blank.
+
+    Parameters
+    ----------
+    sample : Sample
+        Label of the vial.
+    nominal : ndarray, shape (n_analytes,)
+        Nominal concentrations, umol/L; zeros for blanks.
+    stock : ndarray, shape (n_analytes,)
+        True over nominal strength of the batch's stock solutions.
+    with_is : bool
+        Whether internal standard is added.
+    protocol : Protocol
+        Method and bench.
+    draws : Draws
+        Random numbers of this vial.
+    """
+    light = nominal * stock * draws.lognormal(protocol.bench["preparation"]["pipetting_cv"])
+    latent = {analyte.id: {"pool": float(value)} for analyte, value in zip(protocol.analytes, nominal, strict=True)}
+    return _finish(sample, light, with_is, protocol, latent, draws)
+
+
+def waited(vial: Vial, hours: float, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
+    """Return light and heavy contents after waiting in the autosampler.
+
+    Gln cyclises to pyroglutamate and is lost; Asn becomes Asp, which for the light form adds to light Asp. The labelled forms decay alike.
+
+    Parameters
+    ----------
+    vial : Vial
+        Content when it was capped.
+    hours : float
+        Time until injection, h.
+    protocol : Protocol
+        First-order rates.
+    """
+    preparation = protocol.bench["preparation"]
+    kept = {"gln": math.exp(-preparation["gln_cyclisation_per_h"] * hours), "asn": math.exp(-preparation["asn_deamidation_per_h"] * hours)}
+    ids = [analyte.id for analyte in protocol.analytes]
+    factor = np.array([kept.get(name, 1.0) for name in ids])
+    light, heavy = vial.light * factor, vial.heavy * factor
+    if "asn" in ids and "asp" in ids:
+        light[ids.index("asp")] += vial.light[ids.index("asn")] * (1.0 - kept["asn"])
+    return light, heavy

@@ -1,0 +1,142 @@
+"""A method as the quantifier sees it: transitions, integration, calibration, uncertainty terms, rules. It never sees the bench."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asnsim.chromatogram import Analyte, load_analytes, load_method
+from asnsim.errors import DataError, suggest
+
+__all__ = ["ExternalLine", "Method"]
+
+_WEIGHTS = ("1", "1/x", "1/x^2")
+_UNITS = {"cell_volume": "umol/L", "protein": "nmol/mg", "dna": "nmol/ug"}
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalLine:
+    """A published calibration line, ratio = slope c + intercept, with the analyte whose IS it was made with."""
+
+    slope: float
+    intercept: float
+    internal_standard: str
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What the quantifier needs to know.
+
+    Parameters
+    ----------
+    name : str
+        Method name.
+    analytes : tuple of Analyte
+        Transitions and formulas.
+    fwhm, left, right, flank, smooth : float
+        Expected peak width (s), window edges (in FWHM from the apex), baseline stretch (s), smoothing before the apex is located (s).
+    poisson_factor, spray : float
+        Variance of a point of mu counts: F mu + (s mu)^2.
+    dead_time : float
+        Detector dead time, s; 0 leaves intensities as they are.
+    label_purity : float
+        Atom fraction of the label.
+    weighting : str
+        ``1``, ``1/x`` or ``1/x^2``.
+    lines : mapping of str to ExternalLine
+        Published lines; empty when the batch brings its own calibrators.
+    line_uncertainty, intercept_uncertainty, repeatability : float
+        Relative standard uncertainties of published lines and of an injection against them.
+    aliquot : float
+        Volume that the calibrators' scale refers to, L; 0 where amounts are not computed.
+    normalise_by, water_fraction : str, float
+        What turns an amount in cells into a result.
+    shared, per_sample : mapping of str to float
+        Relative uncertainties of the batch and of a vial.
+    rules : mapping of str to float
+        Acceptance limits.
+    """
+
+    name: str
+    analytes: tuple[Analyte, ...]
+    fwhm: float
+    left: float
+    right: float
+    flank: float
+    smooth: float
+    poisson_factor: float
+    spray: float
+    dead_time: float = 0.0
+    label_purity: float = 1.0
+    weighting: str = "1/x^2"
+    lines: Mapping[str, ExternalLine] = field(default_factory=dict)
+    line_uncertainty: float = 0.0
+    intercept_uncertainty: float = 0.0
+    repeatability: float = 0.0
+    line_source: str = ""
+    aliquot: float = 0.0
+    normalise_by: str = "cell_volume"
+    water_fraction: float = 1.0
+    shared: Mapping[str, float] = field(default_factory=dict)
+    per_sample: Mapping[str, float] = field(default_factory=dict)
+    rules: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def unit_in_cells(self) -> str:
+        """Unit of a result in cells."""
+        return _UNITS[self.normalise_by]
+
+    @classmethod
+    def load(cls, name: str | Path | Method) -> Method:
+        """Read a method by name or path.
+
+        Raises
+        ------
+        DataError
+            If a section or value is missing, or names something unknown.
+        """
+        if isinstance(name, Method):
+            return name
+        data, path = load_method(name)
+
+        def need(section: str, key: str) -> object:
+            if section not in data or key not in data[section]:
+                raise DataError(f"{path.parent.name}/{path.name}: [{section}] {key} is missing; a method to quantify with needs it (see hilic_mrm.toml)")
+            return data[section][key]
+
+        if "transitions" not in data:
+            raise DataError(f"{path.parent.name}/{path.name}: 'transitions' is missing; this is not a method to quantify with")
+        analytes = load_analytes(data["transitions"])
+        acquisition, calibration = data.get("acquisition", {}), data.get("calibration", {})
+        weighting = calibration.get("weighting", "1/x^2")
+        if weighting not in _WEIGHTS:
+            raise DataError(f"{path.name}: weighting '{weighting}' is not one of {', '.join(_WEIGHTS)}")
+        model = calibration.get("model", "linear")
+        if model not in ("linear", "external"):
+            raise DataError(f"{path.name}: calibration model '{model}' is not one of linear, external")
+        normalisation = data.get("normalisation", {})
+        by = normalisation.get("by", "cell_volume")
+        if by not in _UNITS:
+            raise DataError(f"{path.name}: normalisation by '{by}' is not one of {', '.join(_UNITS)}")
+        known = [analyte.id for analyte in analytes]
+        lines = {}
+        for analyte, row in (need("calibration", "lines") if model == "external" else {}).items():
+            for used in (analyte, row.get("is", analyte)):
+                if used not in known:
+                    raise DataError(f"{path.name}: [calibration.lines] '{used}' is not an analyte of the method{suggest(used, known)}")
+            lines[analyte] = ExternalLine(float(row["slope"]), float(row["intercept"]), row.get("is", analyte))
+        uncertainty = data.get("uncertainty", {})
+        return cls(
+            data.get("name", path.stem), analytes, need("integration", "fwhm_s"), need("integration", "left_fwhm"),
+            need("integration", "right_fwhm"), need("integration", "flank_s"), need("integration", "smooth_s"),
+            need("noise", "poisson_factor"), need("noise", "spray"), acquisition.get("dead_time_ns", 0.0) * 1e-9,
+            acquisition.get("label_purity", 1.0), weighting, lines, calibration.get("line_uncertainty", 0.0),
+            calibration.get("intercept_uncertainty", 0.0), calibration.get("repeatability", 0.0), calibration.get("source", ""),
+            data.get("preparation", {}).get("aliquot_uL", 0.0) * 1e-6, by, normalisation.get("water_fraction", 1.0),
+            uncertainty.get("shared", {}), uncertainty.get("per_sample", {}), data.get("rules", {}),
+        )  # fmt: skip
+
+    def internal_standard(self, analyte: str) -> str:
+        """Return the analyte whose internal standard is used for this one."""
+        return self.lines[analyte].internal_standard if analyte in self.lines else analyte

@@ -1,0 +1,143 @@
+"""Quantification: the results of a batch with their joint error, the calibration lines and what the rules said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from asnsim.errors import DataError
+from asnsim.measurements import COLUMNS, Measurements
+from asnsim.quantify.calibration import Line
+from asnsim.quantify.normalise import SUFFIX
+from asnsim.quantify.rules import Check
+
+__all__ = ["Quantification", "SharedTerm"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SharedTerm:
+    """An error that several results share.
+
+    Parameters
+    ----------
+    name : str
+        Cause, e.g. ``cell_volume``.
+    group : ndarray of int, shape (n,)
+        Rows with the same number share one draw; -1 has no part in it.
+    loading : ndarray, shape (n,)
+        Error of each row per standard deviation of that draw.
+    """
+
+    name: str
+    group: np.ndarray
+    loading: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quantification:
+    """Results of a batch.
+
+    Parameters
+    ----------
+    batch : str
+        Batch name.
+    table : pandas.DataFrame
+        One row per sample and analyte: sample, sample_type, inj_number, experiment, time_h, matrix, replicate, level, analyte, nominal, area,
+        is_area, ratio, ratio_sd, ion_ratio, rt_s, concentration (on the calibrators' scale), value, unit, sd, lower, upper, flags.
+    calibration : mapping of str to Line
+        Per analyte.
+    checks : tuple of Check
+        Judged rules.
+    notes : tuple of str
+        What else a reader must know.
+    independent : ndarray, shape (n,)
+        Variance of each row that it shares with no other.
+    shared : tuple of SharedTerm
+        What rows share.
+    """
+
+    batch: str
+    table: pd.DataFrame
+    calibration: Mapping[str, Line]
+    checks: tuple[Check, ...]
+    notes: tuple[str, ...]
+    independent: np.ndarray
+    shared: tuple[SharedTerm, ...]
+
+    @property
+    def report(self) -> list[str]:
+        """One sentence per judged rule and note; failed rules first."""
+        ordered = sorted(self.checks, key=lambda check: check.passed)
+        return [f"{'pass' if check.passed else 'FAIL'}: {check.sentence}" for check in ordered] + list(self.notes)
+
+    @property
+    def passed(self) -> bool:
+        """Whether calibrators and QCs of every analyte are accepted (carry-over flags samples instead of failing the run)."""
+        return all(check.passed for check in self.checks if not check.rule.startswith("carry-over"))
+
+    def __str__(self) -> str:
+        unknown = self.table[self.table["sample_type"] == "Unknown"]
+        rows = [
+            f"{row.sample:<32} {row.analyte:<5} {row.value:10.4g} {row.unit:<8} sd {row.sd:.2g}  [{row.lower:.4g}, {row.upper:.4g}]  {row.flags}"
+            for row in unknown.itertuples()
+        ]
+        return "\n".join(rows + self.report)
+
+    def covariance(self, rows: np.ndarray) -> np.ndarray:
+        """Return the covariance of the values of some rows: independent plus shared errors.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (m,)
+            Positions in `table`.
+
+        Returns
+        -------
+        ndarray, shape (m, m)
+        """
+        rows = np.asarray(rows, dtype=int)
+        out = np.diag(self.independent[rows])
+        for term in self.shared:
+            group, loading = term.group[rows], term.loading[rows]
+            for number in np.unique(group[group >= 0]):
+                member = np.flatnonzero(group == number)
+                out[np.ix_(member, member)] += np.outer(loading[member], loading[member])
+        return out
+
+    def measurements(self, experiment: str | None = None, censor: bool = False) -> Measurements:
+        """Return the unknowns as measurements for a fit.
+
+        Observables are named like the model's pools: ``asn_c`` in cells, ``asn_e`` in medium, ``asn_p`` in plasma; without a matrix the
+        analyte's own name.
+
+        Parameters
+        ----------
+        experiment : str, optional
+            Only this experiment.
+        censor : bool
+            Mark results below the LLOQ as upper limits; by default they stay plain numbers with their own error.
+
+        Raises
+        ------
+        DataError
+            If nothing is left.
+        """
+        table = self.table
+        keep = (table["sample_type"] == "Unknown") & np.isfinite(table["value"]) & np.isfinite(table["sd"])
+        if experiment is not None:
+            keep &= table["experiment"] == experiment
+        rows = np.flatnonzero(keep.to_numpy())
+        if not rows.size:
+            known = ", ".join(sorted(set(table["experiment"])) or ["none"])
+            raise DataError(f"batch '{self.batch}' has no result of an unknown in experiment '{experiment}'; its experiments are: {known}")
+        chosen, covariance = table.iloc[rows], self.covariance(rows)
+        names = [f"{analyte}_{SUFFIX[matrix]}" if matrix else analyte for analyte, matrix in zip(chosen["analyte"], chosen["matrix"], strict=True)]
+        frame = pd.DataFrame({
+            "experiment": chosen["experiment"].to_numpy(), "time": chosen["time_h"].to_numpy(), "observable": names,
+            "value": chosen["value"].to_numpy(), "unit": chosen["unit"].to_numpy(), "sd": np.sqrt(np.diag(covariance)), "batch": self.batch,
+            "replicate": chosen["replicate"].to_numpy(), "censored": censor & chosen["flags"].str.contains("below LLOQ").to_numpy(),
+        }, columns=list(COLUMNS))  # fmt: skip
+        return Measurements(frame, covariance)
