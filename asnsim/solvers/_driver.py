@@ -20,7 +20,7 @@ _MESSAGES = {
     SUCCESS: "reached the end of the segment",
     MAX_STEPS: "max_steps ({max_steps}) attempted steps were used up at t = {t:.9g}; raise max_steps or loosen rtol",
     STEP_TOO_SMALL: "the step became too small at t = {t:.9g}; the solution may run to infinity or jump there",
-    NOT_FINITE: "the right-hand side is not finite (NaN or infinity) near t = {t:.9g}; check the rate laws at that state",
+    NOT_FINITE: "the right-hand side or a derivative of it is not finite near t = {t:.9g}; check the rate laws at that state",
 }
 _STATS = ("steps", "rejected", "rhs", "jac", "factorizations", "newton_failures")
 

@@ -21,7 +21,7 @@ __all__ = ["lu_factor", "lu_solve", "lu_solve_many"]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def lu_factor(a, pivots):
-    """Factorise in place with row interchanges: P A = L U, unit diagonal of L not stored.
+    """Factorise in place with row interchanges: P A = L U; of the diagonals, 1/U is stored and the ones of L are not.
 
     Parameters
     ----------
@@ -50,10 +50,12 @@ def lu_factor(a, pivots):
             for j in range(n):
                 a[k, j], a[p, j] = a[p, j], a[k, j]
         top = a[k]
+        reciprocal = 1.0 / top[k]  # divisions are the slow part of a solve: one here saves one in each
+        top[k] = reciprocal
         for i in range(k + 1, n):
             row = a[i]
             if row[k] != 0.0:
-                m = row[k] / top[k]
+                m = row[k] * reciprocal
                 row[k] = m
                 for j in range(k + 1, n):
                     row[j] -= m * top[j]
@@ -88,7 +90,7 @@ def lu_solve(lu, pivots, b):
         total = 0.0
         for j in range(i + 1, n):
             total += row[j] * b[j]
-        b[i] = (b[i] - total) / row[i]
+        b[i] = (b[i] - total) * row[i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -125,6 +127,6 @@ def lu_solve_many(lu, pivots, b):
                 source = b[k]
                 for j in range(m):
                     target[j] -= factor * source[j]
-        reciprocal = 1.0 / lu[i, i]
+        reciprocal = lu[i, i]
         for j in range(m):
             target[j] *= reciprocal

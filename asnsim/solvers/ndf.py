@@ -14,6 +14,7 @@ Choices that matter:
 
 - Time runs from 0 within a segment, so that a restart at t = 2000 h resolves a first step of 1e-12 h.
 - Outputs are read off the history polynomial and never shorten a step: results do not depend on the output grid.
+- A step that carries a pool through zero, where the flow cannot, is refused (`leaves_domain`).
 - Every operation on the history is linear and the Newton matrix is exact in structure: linear invariants hold to rounding.
 - The kernel for J costs about as much as rhs, the factorisation ten times that: every factorisation takes a fresh J.
 - A failure is a status, never an exception, and every attempt counts against `max_steps`: no hang.
@@ -40,7 +41,7 @@ from asnsim.solvers._linalg import lu_factor, lu_solve, lu_solve_many
 __all__ = ["MAX_STEPS", "NDF", "NOT_FINITE", "STEP_TOO_SMALL", "SUCCESS", "integrate_segment"]
 
 SUCCESS, MAX_STEPS, STEP_TOO_SMALL, NOT_FINITE = 0, 1, 2, 3
-CONVERGED, DIVERGED, BAD_NUMBER = 0, 1, 2  # outcomes of a corrector
+CONVERGED, DIVERGED, BAD_NUMBER, IMPOSSIBLE = 0, 1, 2, 3  # outcomes of an attempt
 STEPS, REJECTED, RHS, JAC, FACTORIZATIONS, NEWTON_FAILURES = 0, 1, 2, 3, 4, 5  # places in the array of counts
 
 ORDERS = 5
@@ -96,7 +97,7 @@ class NDF:
 
 # What a segment needs and never changes / the buffers it works in. Sensitivities are flat (n * n_theta,) but for p_matrix.
 Problem = namedtuple("Problem", "rhs jac dfdp c t0 t1 atol inverse_p rtol max_order sens_test")
-Work = namedtuple("Work", "D x d f r w psi J LU pivots DS s ds s_w s_psi p_matrix per_parameter counts")
+Work = namedtuple("Work", "D x d f r w psi signed J LU pivots DS s ds s_w s_psi p_matrix per_parameter counts")
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -105,7 +106,7 @@ def make_work(n, n_theta):
     m = n * n_theta
     return Work(
         np.zeros((ROWS, n)), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n),
-        np.zeros((n, n)), np.zeros((n, n)), np.zeros(n, np.int64),
+        np.zeros(n, np.bool_), np.zeros((n, n)), np.zeros((n, n)), np.zeros(n, np.int64),
         np.zeros((ROWS, m)), np.zeros(m), np.zeros(m), np.zeros(m), np.zeros(m), np.zeros((n, n_theta)), np.zeros(n_theta),
         np.zeros(6, np.int64),
     )  # fmt: skip
@@ -214,11 +215,14 @@ def sens_norm(v, w, per_parameter):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def weigh(p, w, x):
-    """Set the weights from the larger of the last and the predicted state."""
+def weigh(p, w):
+    """Set the weights from the last accepted state.
+
+    Not from the new one: a step that jumps over the pole of a rate law to huge values would widen its own tolerance.
+    """
     last = w.D[0]
-    for i in range(x.size):
-        w.w[i] = 1.0 / (p.rtol * max(abs(x[i]), abs(last[i])) + p.atol[i])
+    for i in range(last.size):
+        w.w[i] = 1.0 / (p.rtol * abs(last[i]) + p.atol[i])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -323,6 +327,32 @@ def correct_sensitivities(p, w, t, beta, order):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def leaves_domain(p, w, t):
+    """Whether the state just found has passed zero where the flow cannot.
+
+    A pool eliminated at saturation falls on a straight line: no error estimate holds the step back, and one long step carries the
+    pool beyond -Km, where V x / (Km + x) is V again and Newton agrees. So states that fell below zero are set to zero: one that
+    would then not fall cannot have crossed, and the step is wrong. A state that does cross, or starts below zero, changes sign by
+    right and is never asked again in this segment.
+    """
+    last, clipped, suspect = w.D[0], w.r, False
+    for i in range(last.size):
+        clipped[i] = w.x[i] if w.signed[i] else max(w.x[i], 0.0)
+        if not w.signed[i] and w.x[i] < min(last[i], 0.0) - p.atol[i]:
+            suspect = True
+    if not suspect:
+        return False
+    call_kernel(p.rhs, t, clipped, p.c, w.f)
+    w.counts[RHS] += 1
+    for i in range(last.size):
+        if not w.signed[i] and w.x[i] < min(last[i], 0.0) - p.atol[i]:
+            if w.f[i] >= 0.0:
+                return True
+            w.signed[i] = True
+    return False
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def choose(p, w, order, error):
     """Choose order and step factor for the steps to come, after a step of this order was accepted with this error.
 
@@ -389,8 +419,9 @@ def start(p, w, x0, s0):
     """
     n, span = x0.size, p.t1 - p.t0
     w.D[0, :] = x0
+    w.signed[:] = x0 < 0.0
     w.DS[0, :] = s0.ravel()
-    weigh(p, w, x0)
+    weigh(p, w)
     call_kernel(p.rhs, p.t0, x0, p.c, w.f)
     call_kernel(p.jac, p.t0, x0, p.c, w.J)
     later = p.t0 + 1e-7 * span
@@ -429,13 +460,15 @@ def attempt(p, w, tau, h, order, new_matrix, rate):
     beta = h / ALPHA[order]
     t = min(p.t0 + tau, p.t1)
     predict(w.D, order, w.x, w.psi)
-    weigh(p, w, w.x)
+    weigh(p, w)
     if new_matrix and not factorise(p, w, t, w.x, beta):
         return BAD_NUMBER, np.inf, 1.0, 0
     outcome, rate, iterations = correct(p, w, t, beta, rate)
     if outcome != CONVERGED:
         return outcome, np.inf, 1.0, iterations
     error = ERROR[order] * norm(w.d, w.w)
+    if error <= 1.0 and leaves_domain(p, w, t):
+        return IMPOSSIBLE, error, rate, iterations
     if error <= 1.0 and w.DS.shape[1] > 0:
         sens_error = correct_sensitivities(p, w, t, beta, order)
         if sens_error == np.inf:
@@ -507,7 +540,10 @@ def integrate_segment(p, x0, s0, t_out, max_steps, x_out, s_out):
         end = span if landing else tau + h
         outcome, error, rate, iterations = attempt(p, w, end, h, order, new_matrix, rate)
         finite = outcome != BAD_NUMBER
-        if outcome != CONVERGED:
+        if outcome == IMPOSSIBLE:
+            w.counts[REJECTED] += 1
+            factor = 0.25
+        elif outcome != CONVERGED:
             w.counts[NEWTON_FAILURES] += 1
             factor = 0.25 if new_matrix or outcome == BAD_NUMBER else 1.0
             new_matrix, rate = True, 1.0

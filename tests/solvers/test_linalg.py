@@ -24,7 +24,7 @@ def test_solutions_have_small_residuals(n, m, density, seed):
         return
     lu_solve(lu, pivots, x)
     lu_solve_many(lu, pivots, y)
-    growth = max(np.abs(np.triu(lu)).max() / np.abs(a).max(), 1.0)
+    growth = max(np.abs(np.triu(lu, 1)).max() / np.abs(a).max(), 1.0)
     bound = 50 * n * np.finfo(float).eps * growth
     assert np.abs(a @ x - b).max() <= bound * (np.abs(a).max() * np.abs(x).max() * n + np.abs(b).max())
     assert np.abs(a @ y - many).max() <= bound * (np.abs(a).max() * np.abs(y).max() * n + np.abs(many).max())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numba import cfunc, types
 
-from asnsim.solvers import NDF, SUCCESS, Kernels, integrate
+from asnsim.solvers import NDF, NOT_FINITE, SUCCESS, Kernels, integrate
 
 POINTER = types.CPointer(types.float64)
 KERNEL = types.void(types.float64, POINTER, POINTER, POINTER)
@@ -46,6 +46,11 @@ def robertson_dfdp(t, x, c, P):
     P[0], P[1] = -x[0], x[1] * x[2]
     P[3], P[4], P[5] = x[0], -x[1] * x[2], -x[1] * x[1]
     P[8] = x[1] * x[1]
+
+
+@cfunc(KERNEL)
+def nan_dfdp(t, x, c, P):
+    P[0] = np.sqrt(-1.0 - x[0] * x[0])
 
 
 CHAIN = Kernels(2, 3, chain_rhs.address, chain_jac.address, chain_dfdp.address)
@@ -163,3 +168,10 @@ def test_zero_length_segment_returns_s0():
     s0 = np.arange(6.0).reshape(2, 3)
     result = integrate(NDF(), CHAIN, 1.0, 1.0, [1.0, 0.0], [1.0, 2.0], [1.0], np.full(2, 1e-9), s0=s0)
     assert np.array_equal(result.s[0], s0) and np.array_equal(result.s_end, s0)
+
+
+def test_derivative_that_is_not_a_number_is_said_so():
+    kernels = Kernels(2, 1, chain_rhs.address, chain_jac.address, nan_dfdp.address)
+    result = integrate(NDF(), kernels, 0.0, 1.0, [1.0, 0.0], [1.0, 2.0], [0.0, 1.0], np.full(2, 1e-9))
+    assert result.status == NOT_FINITE and "derivative" in result.message
+    assert np.array_equal(result.s[0], [[0.0], [0.0]]) and np.isnan(result.s[1]).all()
