@@ -21,6 +21,8 @@ __all__ = ["FitResult", "Start", "fit"]
 _FAILED = 1e6
 #: Log-scale sd above which the data do not tell a parameter: a factor of 2.7 either way at one sigma.
 _LOOSE = 1.0
+#: Share of a prior's width above which an estimate is the prior's rather than the data's.
+_HELD = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,8 @@ def _judge(problem: FitProblem, starts: tuple[Start, ...], log_low, log_high) ->
             verdicts.append("at its upper bound")
         elif name in null:
             verdicts.append(f"not identifiable: only a combination with {', '.join(o for o in null if o != name) or 'others'} is")
+        elif name in problem.priors and sd[k] > _HELD * problem.priors[name]:
+            verdicts.append(f"held by its prior: the data narrow it only to {sd[k] / problem.priors[name]:.0%} of the prior's width")
         elif sd[k] > _LOOSE:
             verdicts.append(f"practically not identifiable: known to a factor of {np.exp(1.96 * sd[k]):.2g}")
         else:
