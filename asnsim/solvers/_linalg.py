@@ -3,8 +3,7 @@
 Plain row operations on C-contiguous arrays: the inner loops run over rows, so they vectorise, and a zero multiplier skips its
 whole row, which on reaction networks (about one entry in five is nonzero) saves most of the work without any pattern analysis.
 
-A Numba cache is keyed to the file of the outermost function: after a change here, delete the cached ``ndf.*.nbi`` of
-``__pycache__`` (or touch ``ndf.py``).
+A Numba cache is keyed to the file of the outermost function: after a change here, touch ``ndf.py``.
 
 References
 ----------
