@@ -30,6 +30,29 @@ class _AntimonyPrinter(StrPrinter):
             parts.append(self._print(value) if condition == sympy.true else f"{self._print(value)}, {self._print(condition)}")
         return f"piecewise({', '.join(parts)})"
 
+    def _print_Abs(self, expr):
+        return f"abs({self._print(expr.args[0])})"
+
+    def _print_Max(self, expr):
+        return self._larger(expr.args, ">=")
+
+    def _print_Min(self, expr):
+        return self._larger(expr.args, "<=")
+
+    def _larger(self, arguments, relation):
+        """SBML Level 3 Version 1 has neither max nor min."""
+        text = self._print(arguments[0])
+        for argument in arguments[1:]:
+            other = self._print(argument)
+            text = f"piecewise({text}, ({text}) {relation} ({other}), {other})"
+        return text
+
+    def _print_And(self, expr):
+        return " && ".join(f"({self._print(argument)})" for argument in expr.args)
+
+    def _print_Or(self, expr):
+        return " || ".join(f"({self._print(argument)})" for argument in expr.args)
+
 
 _PRINTER = _AntimonyPrinter()
 
@@ -42,6 +65,14 @@ def antimony_expression(expression) -> str:
 def _comment(parameter) -> str:
     parts = [parameter.unit or "-", f"[{parameter.status}]", parameter.source]
     return " ".join(part for part in parts if part)
+
+
+def _held(network) -> list[str]:
+    """Say that boundary species keep their concentration where a compartment changes size; SBML would keep their amount."""
+    held = [one.id for one in network.species.values() if one.id in network.constants and one.compartment in network.rates]
+    if not held:
+        return []
+    return ["", "  // --- held at their concentration while their compartment grows", *(f"  {name}' = 0;" for name in held)]
 
 
 def antimony_page(network) -> str:
@@ -72,6 +103,7 @@ def antimony_page(network) -> str:
         for reaction in module.reactions:
             lines.append(f"  {reaction.id}: {reaction.equation.strip()}; {antimony_expression(reaction.rate)};")
         lines += [f"  {name}' = {antimony_expression(expression)};" for name, expression in module.rates.items()]
+    lines += _held(network)
     lines += ["", "  // --- initial values"]
     for name in network.states:
         lines.append(f"  {name} = {network.parameters[name].value!r};  // {_comment(network.parameters[name])}")
