@@ -1,0 +1,89 @@
+"""The long suites: one line each, ``TOTAL <suite> passed=<n> refused=<n> wrong=<n> of=<n>``.
+
+``make conformance`` runs all of them; name suites on the command line to run only those. A case is `passed`, `refused`
+(with a reason, by an AsnsimError) or `wrong`. A suite whose data are absent says so and counts nothing.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+
+from asnsim.demo import dose_child
+from asnsim.dosing import Regimen
+from asnsim.errors import AsnsimError
+from asnsim.io.crosscheck import crosscheck
+from asnsim.library import load_model
+from asnsim.studies import observations, published_problem
+
+Case = tuple[str, Callable[[], bool]]
+
+
+def crosscheck_cases() -> Iterator[Case]:
+    """Every recipe under media, lines and doses against libRoadRunner: at most 1e-5 relative at rtol 1e-8."""
+    plans = {
+        "teaching": [(), ("teaching_all",)],
+        "cell": [(), ("rpmi",), ("rpmi", "all_low_asns"), ("dmem", "solid_143b"), ("rpmi", "all_low_asns", "pegaspargase")],
+        "tracer_medium": [("rpmi",)],
+        "dosing": [("all_low_asns",), ("solid_143b", "pegaspargase")],
+    }
+    for recipe, stacks in plans.items():
+        for overlays in stacks:
+            yield f"{recipe} {' '.join(overlays)}", lambda r=recipe, o=overlays: crosscheck(load_model(r, *o)).overall <= 1e-5
+    for module in ("gcn2_atf4", "mtorc1", "asn_carrier"):
+        yield f"cell without {module}", lambda m=module: crosscheck(load_model("cell", "rpmi", without=m)).overall <= 1e-5
+
+
+def published_cases() -> Iterator[Case]:
+    """The shipped cell model, not refitted, against the published 143B rows: within twice the row's log tolerance."""
+    frame, data = observations()
+    problem = published_problem(["Vmax_got"], prior=None)
+    predicted = problem.predict(problem.nominal).values
+    for (_, row), value in zip(frame.iterrows(), predicted, strict=True):
+        name = f"{row['row']} {row['protocol']} {row['observable']} at {row['time']:g} h"
+        yield name, lambda r=row, v=value: abs(math.log(v / r["value"])) <= 2 * r["sd_log"]
+
+
+def clinical_cases() -> Iterator[Case]:
+    """One pegaspargase dose: depletion inside V30's 18-32 d, ASNS-low cells die, ASNS-high cells live."""
+    low, high = dose_child("all_low_asns"), dose_child("solid_143b")
+    yield "V30 days of depletion", lambda: 18 <= low.duration(low["asn_p"] < 1.0) / 24 <= 32
+    yield "ASNS-low dies", lambda: low["cells"].min() < 0.05 * low["cells"][0]
+    yield "ASNS-high lives", lambda: high["cells"].min() > 0.5 * high["cells"][0]
+    dose = Regimen.single("2500 U/m^2", "peg_1").doses[0]
+    yield "per m^2 dose", lambda: math.isclose(Regimen((dose,)).actions(low.model)[0].value, 2500.0)
+
+
+SUITES: dict[str, Callable[[], Iterator[Case]]] = {
+    "crosscheck": crosscheck_cases,
+    "published-143b": published_cases,
+    "clinical": clinical_cases,
+}
+
+
+def run_suite(name: str, cases: Iterator[Case]) -> int:
+    """Run one suite, print what failed and the TOTAL line, return the number of wrong cases."""
+    counts = {"passed": 0, "refused": 0, "wrong": 0}
+    for case, judge in cases:
+        try:
+            verdict = "passed" if judge() else "wrong"
+        except AsnsimError as error:
+            verdict = "refused"
+            print(f"{name}: {case} refused: {error}")
+        if verdict == "wrong":
+            print(f"{name}: {case} WRONG")
+        counts[verdict] += 1
+    print(f"TOTAL {name} " + " ".join(f"{key}={value}" for key, value in counts.items()) + f" of={sum(counts.values())}", flush=True)
+    return counts["wrong"]
+
+
+def main(names: list[str]) -> int:
+    """Run the named suites, or all."""
+    unknown = [name for name in names if name not in SUITES]
+    if unknown:
+        print(f"'{unknown[0]}' is not a suite; there are: {', '.join(SUITES)}", file=sys.stderr)
+        return 2
+    return 1 if sum(run_suite(name, SUITES[name]()) for name in names or SUITES) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
