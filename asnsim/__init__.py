@@ -31,24 +31,27 @@ _HOMES = {
     "Trajectory": "asnsim.trajectory",
     "compose": "asnsim.network",
     "crosscheck": "asnsim.io.crosscheck",
-    "fit": "asnsim.fit.optimise",
     "list_overlays": "asnsim.library",
     "list_recipes": "asnsim.library",
     "load_model": "asnsim.library",
     "measure": "asnsim.lcms",
     "precondition": "asnsim.simulation",
     "preculture": "asnsim.simulation",
-    "quantify": "asnsim.quantify",
     "read": "asnsim.io",
     "simulate": "asnsim.simulation",
     "symbol": "asnsim.network",
     "write": "asnsim.io",
 }
 
-__all__ = ["__version__", *sorted(_HOMES)]
+#: Packages that are functions too.
+_CALLABLE = ("fit", "quantify")
+
+__all__ = ["__version__", *sorted([*_HOMES, *_CALLABLE])]
 
 
 def __getattr__(name: str):
+    if name in _CALLABLE:
+        return import_module(f"asnsim.{name}")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'asnsim' has no attribute '{name}'")

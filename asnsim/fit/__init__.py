@@ -1,7 +1,10 @@
 """Fitting: experiments and data in, parameters with intervals and a plain verdict out."""
 
+from asnsim.callables import make_callable
 from asnsim.fit.optimise import FitResult, Start, fit
 from asnsim.fit.problem import Experiment, FitProblem, Observable
 from asnsim.fit.recipe import read_problem
 
 __all__ = ["Experiment", "FitProblem", "FitResult", "Observable", "Start", "fit", "read_problem"]
+
+make_callable(__name__, fit)
