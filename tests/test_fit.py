@@ -73,6 +73,7 @@ def test_a_parameter_without_influence_is_named():
     result = fit(FitProblem([Experiment("one", decay())], data_of(exact()), ["k", "unused"]), starts=1)
     assert result.verdicts[0] == "identifiable"
     assert "do not depend" in result.verdicts[1]
+    assert result.lower[1] == 0.0 and math.isinf(result.upper[1])
 
 
 def test_an_estimate_at_its_bound_is_named():

@@ -208,7 +208,8 @@ def _judge(problem: FitProblem, starts: tuple[Start, ...], log_low, log_high) ->
     influence = np.linalg.norm(data_rows, axis=0)
     sd = np.sqrt(np.maximum(np.diag(covariance), 0))
     null = _null_members(jacobian, problem.free)
-    sd = np.where([name in null for name in problem.free], np.inf, sd)
+    unfelt = np.linalg.norm(jacobian, axis=0) < 1e-8
+    sd = np.where(unfelt | np.array([name in null for name in problem.free]), np.inf, sd)
     span = log_high - log_low
     verdicts = []
     for k, name in enumerate(problem.free):
