@@ -143,8 +143,9 @@ def _round_trip(folder: Path, report: DemoReport, step: Step, fitted: FitResult)
     quantified.measurements().to_csv(folder / "quantified.csv")
     plot_batch(mzml.read_batch(folder / "batch"), folder / "chromatograms.png")
     plot_fit(result, folder / "recovered.png")
-    run = simulate(truth, experiment.regimen, start=-400.0, until=SAMPLE_TIMES[-1], times=np.linspace(0, SAMPLE_TIMES[-1], 200))
-    plot_trajectory(run, ("asn_e", "asn_c", "asp_c", "eif2p", "atf4", "asns_copies"), folder / "culture.png")
+    begin = simulate(truth, experiment.regimen, until=0.0, times=[0.0])
+    settled = truth.with_parameters(dict(zip(truth.states, map(float, begin.x[-1]), strict=True)))
+    plot_trajectory(simulate(settled, until=SAMPLE_TIMES[-1]), ("asn_e", "asn_c", "asp_c", "eif2p", "atf4", "asns_copies"), folder / "culture.png")
 
 
 def yeast_folder() -> Path | None:
