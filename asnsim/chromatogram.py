@@ -1,8 +1,9 @@
 """What a mass spectrometer hands over: transitions, chromatograms, injections, batches; real and simulated alike.
 
-An `Analyte` is a row of ``models/analytes.tsv``: formulas of the light molecule and of its labelled internal standard (IS), the product
-ions, and the instrument's numbers for one method. Masses and isotope patterns are derived from the formulas, so that a wrong m/z in the
-table is caught. The bench (`asnsim.lcms`) and the quantifier (`asnsim.quantify`) share these words and nothing else.
+An `Analyte` is a row of ``models/analytes.tsv``: formulas of the light molecule and of its labelled internal standard (IS), the
+product ions, and the instrument's numbers for one method. Masses and isotope patterns are derived from the formulas, so that a
+wrong m/z in the table is caught. The bench (`asnsim.lcms`) and the quantifier (`asnsim.quantify`) share these words and nothing
+else.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from types import MappingProxyType
 import numpy as np
 
 from asnsim.errors import DataError, suggest
-from asnsim.tables import find_model_file, models_folder, read_toml, read_tsv
+from asnsim.tables import Row, find_model_file, models_folder, read_toml, read_tsv
 
 __all__ = [
     "Analyte",
@@ -31,21 +32,22 @@ __all__ = [
     "ion_mass",
     "load_analytes",
     "load_method",
+    "method_analytes",
     "parse_formula",
     "plain_values",
 ]
 
-# Monoisotopic masses in u and isotopic abundances: CIAAW/IUPAC representative values (Meija et al. 2016, Pure Appl. Chem. 88, 293) and
-# AME2020 (Wang et al. 2021, Chin. Phys. C 45, 030003). A heavy isotope is written [13C], [15N].
-MASS = {
-    "C": 12.0, "H": 1.00782503190, "N": 14.00307400425, "O": 15.99491461926, "S": 31.97207117354,
-    "[13C]": 13.00335483534, "[15N]": 15.00010889827, "[2H]": 2.01410177784,
-}  # fmt: skip
+# Monoisotopic masses in u: AME2020 (Wang et al. 2021, Chin. Phys. C 45, 030003). Abundances: CIAAW/IUPAC representative values
+# (Meija et al. 2016, Pure Appl. Chem. 88, 293). A heavy isotope is written [13C], [15N].
+MASS = {"C": 12.0, "H": 1.0078250319, "N": 14.00307400425, "O": 15.99491461926, "S": 31.97207117354}
+MASS |= {"[13C]": 13.00335483534, "[15N]": 15.00010889827, "[2H]": 2.01410177784}
 ELECTRON = 0.000548579909065  # u, CODATA 2018
-ABUNDANCE = {  # fraction of each whole-number mass excess
-    "C": (0.9893, 0.0107), "H": (0.999885, 0.000115), "N": (0.99636, 0.00364), "O": (0.99757, 0.00038, 0.00205),
-    "S": (0.9499, 0.0075, 0.0425),
-}  # fmt: skip
+ABUNDANCE = {
+    "C": (0.9893, 0.0107),
+    "H": (0.999885, 0.000115),
+    "N": (0.99636, 0.00364),
+}  # fraction of each whole-number mass excess
+ABUNDANCE |= {"O": (0.99757, 0.00038, 0.00205), "S": (0.9499, 0.0075, 0.0425)}
 LABELS = {"[13C]": "C", "[15N]": "N", "[2H]": "H"}
 _TOKEN = re.compile(r"(\[\d+[A-Z][a-z]?\]|[A-Z][a-z]?)(\d*)")
 UNIT_RESOLUTION = 0.35  # half width of a quadrupole's pass band at unit resolution, m/z (0.7 FWHM, the vendors' "unit" setting)
@@ -89,7 +91,7 @@ def ion_mass(formula: str, polarity: str, protonate: bool = False) -> float:
 
 
 def _pattern(atoms: Mapping[str, int], purity: float, size: int = 4) -> np.ndarray:
-    """Return the probabilities of mass offsets -size..+size, shape (2*size + 1,), from the fully labelled, otherwise light ion."""
+    """Return the probabilities of mass offsets -size..+size, shape (2*size + 1,), from the labelled, otherwise light ion."""
     pattern = np.zeros(2 * size + 1)
     pattern[size] = 1.0
     for atom, count in atoms.items():
@@ -126,8 +128,8 @@ class Species:
 def cross_talk(species: Species, q1: float, q3: float) -> float:
     """Return the signal of a species in a transition, relative to its own monoisotopic transition.
 
-    The natural isotopes of a tandem pair are drawn separately in the product ion (offset b) and in the neutral loss (offset a - b):
-    the transition (a, b) has the weight P_product(b) P_loss(a - b). Unit resolution passes what lies within +-0.35 m/z.
+    The natural isotopes of a tandem pair are drawn separately in the product ion (offset b) and in the neutral loss (offset a -
+    b): the transition (a, b) has the weight P_product(b) P_loss(a - b). Unit resolution passes what lies within +-0.35 m/z.
 
     Parameters
     ----------
@@ -146,7 +148,9 @@ def cross_talk(species: Species, q1: float, q3: float) -> float:
         return 0.0
     precursor, product = parse_formula(species.formula), parse_formula(species.product)
     loss = {atom: count - product.get(atom, 0) for atom, count in precursor.items()}
-    loss = {atom: count for atom, count in loss.items() if count > 0}  # the ionising proton may make one H negative: no isotopes there
+    loss = {
+        atom: count for atom, count in loss.items() if count > 0
+    }  # the ionising proton may make one H negative: no isotopes there
     if abs(a - b) > 4:
         return 0.0
     in_product, in_loss = _pattern(product, species.purity), _pattern(loss, species.purity)
@@ -244,27 +248,22 @@ class Analyte:
         return Species(self.is_formula, self.is_product, self.polarity, purity)
 
 
-def _row_to_analyte(row) -> Analyte:
-    polarity = row["polarity"]
+def _row_to_analyte(row: Row) -> Analyte:
+    name, polarity, nan = row["id"], row["polarity"], math.nan
     if polarity not in ("+", "-"):
         raise DataError(f"{row.where}, column 'polarity': '{polarity}' is not + or -")
-    nan = math.nan
-    shared = dict(polarity=polarity, dwell=row.number("dwell_ms", nan) / 1000.0, rt=row.number("rt_s"), rt_window=row.number("rt_window_s"))
     energy = row.number("collision_energy", nan)
-    transitions = [
-        Transition(f"{row['id']}.quantifier", row["id"], "quantifier", row.number("q1"), row.number("q3"), collision_energy=energy, **shared),
-        Transition(f"{row['id']}.IS", row["id"], "IS", row.number("is_q1"), row.number("is_q3"), collision_energy=energy, **shared),
-    ]
+    roles = [("quantifier", "q1", "q3", energy), ("IS", "is_q1", "is_q3", energy)]
     if row["qualifier_q3"]:
-        transitions.append(
-            Transition(f"{row['id']}.qualifier", row["id"], "qualifier", row.number("q1"), row.number("qualifier_q3"),
-                       collision_energy=row.number("qualifier_energy", energy), **shared)
-        )  # fmt: skip
-    return Analyte(
-        row["id"], row["method"], row["name"], polarity, row["formula"], row["product"], row["qualifier_product"], row["is_formula"],
-        row["is_product"], tuple(transitions), row.number("response", nan), row.number("qualifier_ratio", nan),
-        row.number("lloq", nan), row.number("uloq", nan),
-    )  # fmt: skip
+        roles.append(("qualifier", "q1", "qualifier_q3", row.number("qualifier_energy", energy)))
+    dwell, rt, rt_window = row.number("dwell_ms", nan) / 1000.0, row.number("rt_s"), row.number("rt_window_s")
+    transitions = tuple(
+        Transition(f"{name}.{role}", name, role, row.number(q1), row.number(q3), polarity, volts, dwell, rt, rt_window)
+        for role, q1, q3, volts in roles
+    )
+    formulas = (row[column] for column in ("formula", "product", "qualifier_product", "is_formula", "is_product"))
+    numbers = (row.number(column, nan) for column in ("response", "qualifier_ratio", "lloq", "uloq"))
+    return Analyte(name, row["method"], row["name"], polarity, *formulas, transitions, *numbers)
 
 
 def load_analytes(method: str, path: str | Path | None = None) -> tuple[Analyte, ...]:
@@ -312,6 +311,13 @@ def load_method(name: str | Path) -> tuple[dict, Path]:
     return plain_values(read_toml(path)), path
 
 
+def method_analytes(method: Mapping, path: Path) -> tuple[Analyte, ...]:
+    """Read the analytes a method names: rows ``transitions`` of ``models/analytes.tsv``, or of its own ``analytes`` table."""
+    if "transitions" not in method:
+        raise DataError(f"{path.parent.name}/{path.name}: 'transitions' is missing; this is not a method (see hilic_mrm.toml)")
+    return load_analytes(method["transitions"], path.parent / method["analytes"] if "analytes" in method else None)
+
+
 def _read_only(values: object) -> np.ndarray:
     array = np.array(values, dtype=float)
     array.setflags(write=False)
@@ -351,7 +357,9 @@ class Chromatogram:
         object.__setattr__(self, "time", _read_only(self.time))
         object.__setattr__(self, "intensity", _read_only(self.intensity))
         if self.time.ndim != 1 or self.time.shape != self.intensity.shape:
-            raise DataError(f"chromatogram '{self.native_id}': {self.time.shape} times but {self.intensity.shape} intensities; they must pair up")
+            raise DataError(
+                f"chromatogram '{self.native_id}': {self.time.size} times, {self.intensity.size} intensities; they must pair up"
+            )
         if not (np.all(np.isfinite(self.time)) and np.all(np.isfinite(self.intensity))):
             raise DataError(f"chromatogram '{self.native_id}': a time or intensity is not finite; the file is damaged")
         if np.any(np.diff(self.time) <= 0):
@@ -378,7 +386,7 @@ class Sample:
     level : str
         Calibrator or QC level.
     experiment, matrix : str
-        Experiment name; ``cells``, ``medium`` or ``plasma`` (empty for standards).
+        Experiment name; ``cells``, ``medium``, ``plasma`` or ``csf`` (empty for standards).
     time_h : float
         Sampling time, h (nan for standards).
     replicate : int
@@ -444,7 +452,8 @@ class Batch:
     method_text : str
         The method file as written beside the data; may be empty.
     truth : tuple of mapping
-        Latent values of a simulated batch, one mapping per injection and analyte; empty for real batches and for every batch that was read.
+        Latent values of a simulated batch, one mapping per injection and analyte; empty for real batches and for every batch
+        that was read.
     """
 
     name: str
@@ -468,7 +477,9 @@ class Batch:
         for injection in self.injections:
             if injection.sample.name == name:
                 return injection
-        raise DataError(f"batch '{self.name}' has no sample '{name}'{suggest(name, [item.sample.name for item in self.injections])}")
+        raise DataError(
+            f"batch '{self.name}' has no sample '{name}'{suggest(name, [item.sample.name for item in self.injections])}"
+        )
 
     def select(self, sample_type: str) -> tuple[Injection, ...]:
         """Return the injections of one sample type, in order."""

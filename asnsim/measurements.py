@@ -1,7 +1,8 @@
 """Measurements: the contract between the laboratory and the fit.
 
-A tidy table, one row per measured value, with the covariance of the whole error: independent noise plus what samples share (calibration line,
-stock, recovery, cell volume). Treating shared errors as independent makes every interval of a fitted parameter too narrow.
+A tidy table, one row per measured value, with the covariance of the whole error: independent noise plus what samples share
+(calibration line, stock, recovery, cell volume). Treating shared errors as independent makes every interval of a fitted
+parameter too narrow.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ class Measurements:
     Parameters
     ----------
     table : pandas.DataFrame, n rows
-        Columns `COLUMNS`: experiment, time (h), observable (a name of the model), value, unit, sd, batch, replicate, censored (the value is an
-        upper limit).
+        Columns `COLUMNS`: experiment, time (h), observable (a name of the model), value, unit, sd, batch, replicate, censored
+        (the value is an upper limit).
     covariance : ndarray, shape (n, n)
         Of the errors of ``value``; positive definite, its diagonal is ``sd**2``.
 
@@ -64,7 +65,9 @@ class Measurements:
             try:
                 np.linalg.cholesky(covariance)
             except np.linalg.LinAlgError:
-                raise DataError("the covariance of the measurements is not positive definite; every value needs an independent error > 0") from None
+                raise DataError(
+                    "the covariance of the measurements is not positive definite; every value needs an independent error > 0"
+                ) from None
         covariance.setflags(write=False)
         object.__setattr__(self, "table", table)
         object.__setattr__(self, "covariance", covariance)
@@ -88,7 +91,9 @@ class Measurements:
         """
         for name in frame.columns:
             if name not in COLUMNS:
-                raise DataError(f"measurements have no column '{name}'{suggest(str(name), COLUMNS)} The columns are {', '.join(COLUMNS)}")
+                raise DataError(
+                    f"measurements have no column '{name}'{suggest(str(name), COLUMNS)} The columns are {', '.join(COLUMNS)}"
+                )
         for name in ("time", "observable", "value", "sd"):
             if name not in frame.columns:
                 raise DataError(f"measurements need the column '{name}'; the columns are {', '.join(COLUMNS)}")
@@ -132,7 +137,11 @@ class Measurements:
     def to_csv(self, path: str | Path) -> Path:
         """Write the table; a covariance that is not diagonal goes to ``<stem>.covariance.csv`` beside it."""
         path = Path(path)
-        write_table(path, COLUMNS, [[repr(item) if isinstance(item, float) else item for item in row] for row in self.table.to_numpy(dtype=object)])
+        write_table(
+            path,
+            COLUMNS,
+            [[repr(item) if isinstance(item, float) else item for item in row] for row in self.table.to_numpy(dtype=object)],
+        )
         beside = _beside(path)
         if np.count_nonzero(self.covariance - np.diag(np.diag(self.covariance))):
             rows = [[repr(float(item)) for item in row] for row in self.covariance]
@@ -158,14 +167,24 @@ class Measurements:
             censored = text.get(row["censored"].lower())
             if censored is None:
                 raise DataError(f"{row.where}, column 'censored': '{row['censored']}' is not true or false")
-            records.append({
-                "experiment": row["experiment"], "time": row.number("time"), "observable": row["observable"], "value": row.number("value"),
-                "unit": row["unit"] or "umol/L", "sd": row.number("sd"), "batch": row["batch"], "replicate": int(row.number("replicate", 1)),
-                "censored": censored,
-            })  # fmt: skip
+            records.append(
+                {
+                    "experiment": row["experiment"],
+                    "time": row.number("time"),
+                    "observable": row["observable"],
+                    "value": row.number("value"),
+                    "unit": row["unit"] or "umol/L",
+                    "sd": row.number("sd"),
+                    "batch": row["batch"],
+                    "replicate": int(row.number("replicate", 1)),
+                    "censored": censored,
+                }
+            )
         covariance = None
         if _beside(path).is_file():
-            covariance = np.array([[row.number(f"r{index}") for index in range(1, len(records) + 1)] for row in read_csv(_beside(path))])
+            covariance = np.array(
+                [[row.number(f"r{index}") for index in range(1, len(records) + 1)] for row in read_csv(_beside(path))]
+            )
         return cls.from_frame(pd.DataFrame.from_records(records, columns=list(COLUMNS)), covariance)
 
 

@@ -1,8 +1,10 @@
-"""mzML with SRM chromatograms, and the folder of a batch: one mzML per injection, sequence.csv, concentrations.csv, truth.csv, method.toml.
+"""mzML with SRM chromatograms, and the folder of a batch: one mzML per injection, sequence.csv, concentrations.csv, truth.csv,
+method.toml.
 
-mzML goes through pyopenms, the field's library, with what it drops taken from the XML itself: the polarity of a chromatogram and the unit
-and order of things are read in the same pass that checks the file for damage. Schema-invalid but well-formed files are accepted, because
-real ones are often schema-invalid. Intensities are 32-bit inside pyopenms, as in most instruments; times are 64-bit.
+mzML goes through pyopenms, the field's library, with what it drops taken from the XML itself: the polarity of a chromatogram
+and the unit and order of things are read in the same pass that checks the file for damage. Schema-invalid but well-formed files
+are accepted, because real ones are often schema-invalid. Intensities are 32-bit inside pyopenms, as in most instruments; times
+are 64-bit.
 """
 
 from __future__ import annotations
@@ -25,9 +27,22 @@ from asnsim.tables import Row, read_csv, write_table
 __all__ = ["read_batch", "read_mzml", "write_batch", "write_mzml"]
 
 SEQUENCE = (
-    "sample_name", "sample_type", "original_filename", "inj_number", "dilution_factor", "level", "experiment", "matrix", "time_h", "replicate",
-    "cell_count", "cell_volume_pL", "protein_mg", "dna_ug", "recovery",
-)  # fmt: skip
+    "sample_name",
+    "sample_type",
+    "original_filename",
+    "inj_number",
+    "dilution_factor",
+    "level",
+    "experiment",
+    "matrix",
+    "time_h",
+    "replicate",
+    "cell_count",
+    "cell_volume_pL",
+    "protein_mg",
+    "dna_ug",
+    "recovery",
+)
 CONCENTRATIONS = ("sample_name", "analyte", "actual_concentration", "IS_actual_concentration", "concentration_units")
 SAMPLE_TYPES = ("Unknown", "Standard", "QC", "Blank", "Double Blank", "Zero", "Solvent")
 _CLOSED = re.compile(rb"</(indexedmzML|mzML)>\s*$")
@@ -73,12 +88,16 @@ def write_mzml(chromatograms: tuple[Chromatogram, ...], path: str | Path) -> Pat
         precursor.setMZ(item.q1)
         precursor.setActivationMethods({oms.Precursor.ActivationMethod.CID})
         if not math.isnan(item.collision_energy):
-            precursor.setMetaValue("collision energy", float(item.collision_energy))  # becomes MS:1000045, which pyopenms itself reads back
+            precursor.setMetaValue(
+                "collision energy", float(item.collision_energy)
+            )  # becomes MS:1000045, which pyopenms itself reads back
         product.setMZ(item.q3)
         trace.setPrecursor(precursor)
         trace.setProduct(product)
         if item.polarity:
-            trace.setMetaValue("positive scan" if item.polarity == "+" else "negative scan", "")  # becomes the CV term of that name
+            trace.setMetaValue(
+                "positive scan" if item.polarity == "+" else "negative scan", ""
+            )  # becomes the CV term of that name
         if not math.isnan(item.dwell):
             trace.setMetaValue("MS_dwell_time", float(item.dwell))
         traces.append(trace)
@@ -201,7 +220,8 @@ def read_mzml(path: str | Path) -> tuple[Chromatogram, ...]:
         if survey.spectra:
             kind = "SRM spectra" if survey.srm_spectra else "spectra"
             raise DataError(
-                f"{path.name}: holds {survey.spectra} {kind} and no chromatograms; convert with msconvert without --srmAsSpectra to get SRM chromatograms"
+                f"{path.name}: holds {survey.spectra} {kind} and no chromatograms; "
+                "convert with msconvert without --srmAsSpectra to get SRM chromatograms"
             )
         raise DataError(f"{path.name}: holds no chromatograms; was the acquisition empty?")
     oms = _pyopenms()
@@ -209,10 +229,15 @@ def read_mzml(path: str | Path) -> tuple[Chromatogram, ...]:
     try:
         oms.MzMLFile().load(str(path), experiment)
     except RuntimeError as error:
-        raise DataError(f"{path.name}: pyopenms cannot read it ({str(error).splitlines()[0]}); convert the raw file again") from None
+        raise DataError(
+            f"{path.name}: pyopenms cannot read it ({str(error).splitlines()[0]}); convert the raw file again"
+        ) from None
     traces = experiment.getChromatograms()
     if len(traces) != len(survey.polarity):
-        raise DataError(f"{path.name}: {len(survey.polarity)} chromatograms are declared but {len(traces)} can be decoded; convert the raw file again")
+        raise DataError(
+            f"{path.name}: {len(survey.polarity)} chromatograms are declared but {len(traces)} can be decoded; "
+            "convert the raw file again"
+        )
     out = []
     wanted = oms.ChromatogramSettings.ChromatogramType.SELECTED_REACTION_MONITORING_CHROMATOGRAM
     for trace, polarity, energy, dwell in zip(traces, survey.polarity, survey.collision_energy, survey.dwell, strict=True):
@@ -222,11 +247,21 @@ def read_mzml(path: str | Path) -> tuple[Chromatogram, ...]:
         if len(time) == 0:
             continue
         out.append(
-            Chromatogram(trace.getNativeID(), trace.getPrecursor().getMZ(), trace.getProduct().getMZ(), polarity, energy, dwell,
-                         np.asarray(time, dtype=float), np.asarray(intensity, dtype=float))
-        )  # fmt: skip
+            Chromatogram(
+                trace.getNativeID(),
+                trace.getPrecursor().getMZ(),
+                trace.getProduct().getMZ(),
+                polarity,
+                energy,
+                dwell,
+                np.asarray(time, dtype=float),
+                np.asarray(intensity, dtype=float),
+            )
+        )
     if not out:
-        raise DataError(f"{path.name}: has chromatograms but none of selected reaction monitoring; this reader needs SRM (MRM) traces")
+        raise DataError(
+            f"{path.name}: has chromatograms but none of selected reaction monitoring; this reader needs SRM (MRM) traces"
+        )
     return tuple(out)
 
 
@@ -237,7 +272,8 @@ def _text(value: object) -> object:
 
 
 def write_batch(batch: Batch, folder: str | Path, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Write a batch as a folder: mzML files, ``sequence.csv``, ``concentrations.csv``, ``method.toml`` and, if simulated, ``truth.csv``.
+    """Write a batch as a folder: mzML files, ``sequence.csv``, ``concentrations.csv``, ``method.toml`` and, if simulated,
+    ``truth.csv``.
 
     Everything is written under a temporary name beside the target and renamed at the end: a folder that is there is whole.
 
@@ -269,14 +305,20 @@ def write_batch(batch: Batch, folder: str | Path, progress: Callable[[int, int],
                 raise DataError(f"sample '{sample.name}': '{name}' is not a plain file name; rename the sample")
             write_mzml(injection.chromatograms, temporary / name)
             values = {
-                "sample_name": sample.name, "sample_type": sample.type, "original_filename": name,
+                "sample_name": sample.name,
+                "sample_type": sample.type,
+                "original_filename": name,
                 **{column: getattr(sample, column) for column in SEQUENCE[3:]},
-            }  # fmt: skip
+            }
             rows.append([_text(values[column]) for column in SEQUENCE])
             if progress is not None:
                 progress(done, len(batch.injections))
         write_table(temporary / "sequence.csv", SEQUENCE, rows)
-        write_table(temporary / "concentrations.csv", CONCENTRATIONS, [[_text(getattr(item, name)) for name in CONCENTRATIONS] for item in batch.nominal])
+        write_table(
+            temporary / "concentrations.csv",
+            CONCENTRATIONS,
+            [[_text(getattr(item, name)) for name in CONCENTRATIONS] for item in batch.nominal],
+        )
         if batch.method_text:
             (temporary / "method.toml").write_text(batch.method_text, encoding="utf-8")
         if batch.truth:
@@ -300,11 +342,22 @@ def _sample(row: Row) -> Sample:
     if Path(file).name != file or file in (".", ".."):
         raise DataError(f"{row.where}, column 'original_filename': '{file}' must be a plain name in this folder")
     return Sample(
-        row["sample_name"], sample_type, int(row.number("inj_number", 0)), row.number("dilution_factor", 1.0), row["level"], row["experiment"],
-        row["matrix"], row.number("time_h", nan), int(row.number("replicate", 0)), row.number("cell_count", nan),
-        row.number("cell_volume_pL", nan), row.number("protein_mg", nan), row.number("dna_ug", nan), row.number("recovery", 1.0),
+        row["sample_name"],
+        sample_type,
+        int(row.number("inj_number", 0)),
+        row.number("dilution_factor", 1.0),
+        row["level"],
+        row["experiment"],
+        row["matrix"],
+        row.number("time_h", nan),
+        int(row.number("replicate", 0)),
+        row.number("cell_count", nan),
+        row.number("cell_volume_pL", nan),
+        row.number("protein_mg", nan),
+        row.number("dna_ug", nan),
+        row.number("recovery", 1.0),
         file if file.lower().endswith(".mzml") else f"{file}.mzML",
-    )  # fmt: skip
+    )
 
 
 def read_batch(folder: str | Path, progress: Callable[[int, int], None] | None = None) -> Batch:
@@ -342,7 +395,9 @@ def read_batch(folder: str | Path, progress: Callable[[int, int], None] | None =
     injections = []
     for done, sample in enumerate(samples, start=1):
         if not (folder / sample.file).is_file():
-            raise DataError(f"{folder.name}/sequence.csv names '{sample.file}', which is not in the folder; restore it or remove its row")
+            raise DataError(
+                f"{folder.name}/sequence.csv names '{sample.file}', which is not in the folder; restore it or remove its row"
+            )
         injections.append(Injection(sample, read_mzml(folder / sample.file)))
         if progress is not None:
             progress(done, len(samples))
@@ -350,10 +405,15 @@ def read_batch(folder: str | Path, progress: Callable[[int, int], None] | None =
     if (folder / "concentrations.csv").is_file():
         rows = read_csv(folder / "concentrations.csv", required=CONCENTRATIONS[:3])
         nominal = tuple(
-            Nominal(row["sample_name"], row["analyte"], row.number("actual_concentration"), row.number("IS_actual_concentration", math.nan),
-                    row["concentration_units"] or "umol/L")
+            Nominal(
+                row["sample_name"],
+                row["analyte"],
+                row.number("actual_concentration"),
+                row.number("IS_actual_concentration", math.nan),
+                row["concentration_units"] or "umol/L",
+            )
             for row in rows
-        )  # fmt: skip
+        )
     method = folder / "method.toml"
     text = method.read_text(encoding="utf-8") if method.is_file() else ""
     named = re.search(r'^name = "([^"]+)"', text, flags=re.MULTILINE)

@@ -1,7 +1,7 @@
 """A simulated LC-MS/MS bench: samples of a running model become the chromatograms a laboratory would see.
 
-``measure(run, protocol, times)`` samples, washes, quenches, extracts, prepares, injects, separates, ionises and counts. Every latent value
-goes into the batch's truth table, which is written beside the data and never read by the quantifier.
+``measure(run, protocol, times)`` samples, washes, quenches, extracts, prepares, injects, separates, ionises and counts. Every
+latent value goes into the batch's truth table, which is written beside the data and never read by the quantifier.
 """
 
 from asnsim.lcms.measure import measure

@@ -60,7 +60,8 @@ def standards(protocol: Protocol, n_unknown: int) -> dict[str, list[Standard]]:
         ]
     for replicate in range(1, max(int(qc["minimum"]), -(-n_unknown // int(qc["every"])) + 1) + 1):
         groups[f"qc{replicate}"] = [
-            Standard(Sample(f"{level}_{replicate}", "QC", level=level, replicate=replicate), nominal, True) for level, nominal in qcs.items()
+            Standard(Sample(f"{level}_{replicate}", "QC", level=level, replicate=replicate), nominal, True)
+            for level, nominal in qcs.items()
         ]
     return groups
 

@@ -80,19 +80,25 @@ def conditions(position: int, protocol: Protocol, vial_draws: Draws, draws: Draw
     lc, esi, injection = protocol.bench["lc"], protocol.bench["esi"], protocol.bench["injection"]
     n = len(protocol.analytes)
     slow = 0.0 if draws.ideal else position / 100.0
-    retention = np.array([analyte.rt for analyte in protocol.analytes]) + lc["rt_drift_s"] * slow + draws.normal(lc["rt_sd_s"], (n,))
+    retention = (
+        np.array([analyte.rt for analyte in protocol.analytes]) + lc["rt_drift_s"] * slow + draws.normal(lc["rt_sd_s"], (n,))
+    )
     sigma = lc["sigma_s"] * draws.lognormal(lc["width_cv"])
     gain = draws.lognormal(injection["volume_cv"]) * (1.0 + injection["sensitivity_drift"] * slow)
     factor = esi["matrix_factor"] * vial_draws.lognormal(esi["matrix_cv"], (n,))
-    return Conditions(retention, sigma, lc["tau_over_sigma"] * sigma, factor, vial_draws.lognormal(esi["residual_cv"], (n,)), gain)
+    return Conditions(
+        retention, sigma, lc["tau_over_sigma"] * sigma, factor, vial_draws.lognormal(esi["residual_cv"], (n,)), gain
+    )
 
 
-def acquire(light: np.ndarray, heavy: np.ndarray, state: Conditions, channels: Channels, protocol: Protocol, draws: Draws) -> tuple[Chromatogram, ...]:
+def acquire(
+    light: np.ndarray, heavy: np.ndarray, state: Conditions, channels: Channels, protocol: Protocol, draws: Draws
+) -> tuple[Chromatogram, ...]:
     """Record all channels of one injection.
 
-    The source gives rate = response c MF/(1 + sum c/c_sat), where the sum runs over everything that elutes at that instant, so light and IS
-    are suppressed alike. Spray noise multiplies every point and is only weakly shared by light and IS. The detector loses counts to its dead
-    time, counts with variance F mu, and stores 32-bit floats, as real instruments do.
+    The source gives rate = response c MF/(1 + sum c/c_sat), where the sum runs over everything that elutes at that instant, so
+    light and IS are suppressed alike. Spray noise multiplies every point and is only weakly shared by light and IS. The
+    detector loses counts to its dead time, counts with variance F mu, and stores 32-bit floats, as real instruments do.
 
     Parameters
     ----------
@@ -109,7 +115,13 @@ def acquire(light: np.ndarray, heavy: np.ndarray, state: Conditions, channels: C
     """
     acquisition, detector, esi = protocol.method["acquisition"], protocol.bench["detector"], protocol.bench["esi"]
     dead_time = acquisition["dead_time_ns"] * 1e-9
-    times = schedule(channels.transitions, acquisition["pause_ms"] * 1e-3, acquisition["cycle_s"], acquisition["cycle_variation"], draws.uniform())
+    times = schedule(
+        channels.transitions,
+        acquisition["pause_ms"] * 1e-3,
+        acquisition["cycle_s"],
+        acquisition["cycle_variation"],
+        draws.uniform(),
+    )
     peak_height = emg(np.array([state.tau]), 0.0, state.sigma, state.tau)[0]  # close to the apex; only scales the saturation term
     response = np.array([analyte.response for analyte in protocol.analytes])
     shared_noise: dict[str, np.ndarray] = {}

@@ -12,7 +12,7 @@ __all__ = ["Draws"]
 class Draws:
     """Random numbers of one task.
 
-    Every vial and injection has its own child of the batch's seed, so that adding an analyte or a sample elsewhere changes nothing here.
+    Every vial and injection has its own child of the batch's seed, so what one draws does not depend on how many came before it.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from asnsim.lcms.detection import Channels, acquire, conditions
 from asnsim.lcms.draws import Draws
 from asnsim.lcms.preparation import Vial, prepare, prepare_standard, waited
 from asnsim.lcms.protocol import MATRICES, Protocol
-from asnsim.lcms.sampling import collect_cells, collect_liquid, known_pools
+from asnsim.lcms.sampling import collect_cells, collect_liquid, known_pools, moment
 
 __all__ = ["measure"]
 
@@ -36,7 +36,9 @@ def _plan(run: object, protocol: Protocol, times: Sequence[float]) -> tuple[Prot
     return protocol.with_analytes(*keep), {matrix: names for matrix, names in plan.items() if names}
 
 
-def _unknowns(run: object, plan: dict, protocol: Protocol, times: Sequence[float], replicates: int, seed: int | None, experiment: str) -> list[Vial]:
+def _unknowns(
+    run: object, plan: dict, protocol: Protocol, times: Sequence[float], replicates: int, seed: int | None, experiment: str
+) -> list[Vial]:
     shared = Draws(seed, _BATCH)
     bias = draw_bias(protocol, shared)
     extraction = protocol.bench["extraction"]
@@ -44,18 +46,26 @@ def _unknowns(run: object, plan: dict, protocol: Protocol, times: Sequence[float
     vials, index = [], 0
     for place, t in enumerate(times, start=1):
         for matrix, names in plan.items():
+            now = moment(run, float(t), matrix, protocol)
             for replicate in range(1, replicates + 1):
                 draws, index = Draws(seed, _VIAL, index), index + 1
                 sample = Sample(
-                    f"{experiment}_t{place}_{matrix}_{replicate}", "Unknown", dilution_factor=protocol.method["preparation"]["dilution"][matrix],
-                    experiment=experiment, matrix=matrix, time_h=float(t), replicate=replicate,
-                )  # fmt: skip
+                    f"{experiment}_t{place}_{matrix}_{replicate}",
+                    "Unknown",
+                    dilution_factor=protocol.method["preparation"]["dilution"][matrix],
+                    experiment=experiment,
+                    matrix=matrix,
+                    time_h=float(t),
+                    replicate=replicate,
+                )
                 if matrix == "cells":
-                    taken = collect_cells(run, float(t), names, protocol, recovery, draws)
+                    taken = collect_cells(now, names, protocol, recovery, draws)
                     sides = asdict(assay(taken.cells, taken.cell_volume, protocol, bias, draws))
-                    sample = replace(sample, recovery=extraction["recovery"], **{name: float(value) for name, value in sides.items()})
+                    sample = replace(
+                        sample, recovery=extraction["recovery"], **{name: float(value) for name, value in sides.items()}
+                    )
                 else:
-                    taken = collect_liquid(run, float(t), matrix, names, protocol)
+                    taken = collect_liquid(now, matrix, names)
                 vials.append(prepare(sample, taken, protocol, draws))
     return vials
 
@@ -67,7 +77,9 @@ def _standards(protocol: Protocol, n_unknown: int, seed: int | None) -> tuple[di
     for name, items in standards(protocol, n_unknown).items():
         groups[name] = []
         for item in items:
-            groups[name].append(prepare_standard(item.sample, item.nominal, stock, item.with_is, protocol, Draws(seed, _STANDARD, index)))
+            groups[name].append(
+                prepare_standard(item.sample, item.nominal, stock, item.with_is, protocol, Draws(seed, _STANDARD, index))
+            )
             index += 1
             if item.sample.type in ("Standard", "QC"):
                 nominal += [
@@ -80,15 +92,28 @@ def _standards(protocol: Protocol, n_unknown: int, seed: int | None) -> tuple[di
 def _truth(vial: Vial, position: int, protocol: Protocol, injected: tuple, carried: tuple, state: object) -> list[dict]:
     rows = []
     for i, analyte in enumerate(protocol.analytes):
-        rows.append({
-            "sample_name": vial.sample.name, "inj_number": position, "analyte": analyte.id,
-            **{name: math.nan for name in ("pool", "at_quench", "n_in", "n_film", "recovery", "cells", "vial_light", "vial_heavy")},
-            **vial.latent.get(analyte.id, {}),
-            "injected_light": float(injected[0][i]), "injected_heavy": float(injected[1][i]),
-            "carried_light": float(carried[0][i]), "carried_heavy": float(carried[1][i]),
-            "rt_s": float(state.retention[i]), "sigma_s": float(state.sigma), "tau_s": float(state.tau),
-            "matrix_factor": float(state.matrix_factor[i]), "matrix_residual": float(state.residual[i]), "gain": float(state.gain),
-        })  # fmt: skip
+        rows.append(
+            {
+                "sample_name": vial.sample.name,
+                "inj_number": position,
+                "analyte": analyte.id,
+                **{
+                    name: math.nan
+                    for name in ("pool", "at_quench", "n_in", "n_film", "recovery", "cells", "vial_light", "vial_heavy")
+                },
+                **vial.latent.get(analyte.id, {}),
+                "injected_light": float(injected[0][i]),
+                "injected_heavy": float(injected[1][i]),
+                "carried_light": float(carried[0][i]),
+                "carried_heavy": float(carried[1][i]),
+                "rt_s": float(state.retention[i]),
+                "sigma_s": float(state.sigma),
+                "tau_s": float(state.tau),
+                "matrix_factor": float(state.matrix_factor[i]),
+                "matrix_residual": float(state.residual[i]),
+                "gain": float(state.gain),
+            }
+        )
     return rows
 
 
@@ -107,8 +132,8 @@ def measure(
     Parameters
     ----------
     run : Trajectory
-        Offers ``at(t)``, ``volume(compartment, t)``, ``advance(t, duration, scale=...)`` and ``has(name)``. Pools are named ``asn_c`` (cells),
-        ``asn_e`` (medium), ``asn_p`` (plasma), umol/L; ``cells`` is the number of cells.
+        Offers ``at(t)``, ``volume(compartment, t)``, ``advance(t, duration, scale=...)`` and ``has(name)``. Pools are named
+        ``asn_c`` (cells), ``asn_e`` (medium), ``asn_p`` (plasma), umol/L; ``cells`` is the number of cells.
     protocol : str, Path or Protocol
         Method that names a bench.
     times : sequence of float
@@ -118,7 +143,8 @@ def measure(
     seed : int
         Same seed, same batch.
     noise : bool
-        False takes the ideal bench (`Protocol.ideal`): no random draws, no losses, continuous counts. The pools then come back exactly.
+        False takes the ideal bench (`Protocol.ideal`): no random draws, no losses, continuous counts. The pools then come back
+        exactly.
     progress : callable, optional
         Called with (done, total) after each injection.
     experiment : str
@@ -136,7 +162,10 @@ def measure(
     """
     times = tuple(float(t) for t in np.atleast_1d(np.asarray(times, dtype=float)))
     if not times or replicates < 1 or len(set(times)) < len(times):
-        raise DataError(f"a batch needs at least one sampling time, all different, and one replicate; got {len(times)} times and {replicates} replicates")
+        raise DataError(
+            f"a batch needs at least one sampling time, all different, and one replicate; "
+            f"got {len(times)} times and {replicates} replicates"
+        )
     protocol = Protocol.load(protocol)
     protocol = protocol if noise else protocol.ideal()
     root = int(seed) if noise else None
@@ -155,9 +184,13 @@ def measure(
         traces = acquire(*held, state, channels, protocol, Draws(root, _INJECTION, position, 1))
         wanted = plan.get(vial.sample.matrix)
         if wanted is not None:  # a pool the model does not have is not acquired in that matrix
-            traces = tuple(trace for trace, channel in zip(traces, channels.transitions, strict=True) if channel.analyte in wanted)
+            traces = tuple(
+                trace for trace, channel in zip(traces, channels.transitions, strict=True) if channel.analyte in wanted
+            )
         injections.append(Injection(numbered(vial.sample, position), traces))
-        truth += [row for row in _truth(vial, position, protocol, held, carried, state) if wanted is None or row["analyte"] in wanted]
+        truth += [
+            row for row in _truth(vial, position, protocol, held, carried, state) if wanted is None or row["analyte"] in wanted
+        ]
         if progress is not None:
             progress(position, len(order))
     return Batch(f"{experiment}_{seed}", tuple(injections), tuple(nominal), protocol.name, protocol.method_text, tuple(truth))

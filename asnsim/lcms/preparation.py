@@ -50,7 +50,8 @@ def _finish(sample: Sample, light: np.ndarray, with_is: bool, protocol: Protocol
 def prepare(sample: Sample, collected: Collected, protocol: Protocol, draws: Draws) -> Vial:
     """Add internal standard to a sample, precipitate, dry and reconstitute it.
 
-    A liquid is diluted and an aliquot taken, each with a pipetting error; of cells the whole extract is used.
+    A liquid is diluted (where the method says so) and an aliquot taken, each with a pipetting error; of cells the whole extract
+    is used.
 
     Parameters
     ----------
@@ -67,12 +68,14 @@ def prepare(sample: Sample, collected: Collected, protocol: Protocol, draws: Dra
     if collected.matrix == "cells":
         factor = 1.0 / (protocol.method["preparation"]["aliquot_uL"] * 1e-6)
     else:
-        factor = draws.lognormal(cv) * draws.lognormal(cv)
+        factor = draws.lognormal(cv) * (draws.lognormal(cv) if sample.dilution_factor != 1.0 else 1.0)
     light = np.array([collected.content.get(analyte.id, 0.0) for analyte in protocol.analytes]) * factor / sample.dilution_factor
     return _finish(sample, light, True, protocol, {name: dict(row) for name, row in collected.latent.items()}, draws)
 
 
-def prepare_standard(sample: Sample, nominal: np.ndarray, stock: np.ndarray, with_is: bool, protocol: Protocol, draws: Draws) -> Vial:
+def prepare_standard(
+    sample: Sample, nominal: np.ndarray, stock: np.ndarray, with_is: bool, protocol: Protocol, draws: Draws
+) -> Vial:
     """Prepare a calibrator, QC or blank.
 
     Parameters
@@ -98,7 +101,8 @@ def prepare_standard(sample: Sample, nominal: np.ndarray, stock: np.ndarray, wit
 def waited(vial: Vial, hours: float, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
     """Return light and heavy contents after waiting in the autosampler.
 
-    Gln cyclises to pyroglutamate and is lost; Asn becomes Asp, which for the light form adds to light Asp. The labelled forms decay alike.
+    Gln cyclises to pyroglutamate and is lost; Asn becomes Asp, which for the light form adds to light Asp. The labelled forms
+    decay alike.
 
     Parameters
     ----------
@@ -110,7 +114,10 @@ def waited(vial: Vial, hours: float, protocol: Protocol) -> tuple[np.ndarray, np
         First-order rates.
     """
     preparation = protocol.bench["preparation"]
-    kept = {"gln": math.exp(-preparation["gln_cyclisation_per_h"] * hours), "asn": math.exp(-preparation["asn_deamidation_per_h"] * hours)}
+    kept = {
+        "gln": math.exp(-preparation["gln_cyclisation_per_h"] * hours),
+        "asn": math.exp(-preparation["asn_deamidation_per_h"] * hours),
+    }
     ids = [analyte.id for analyte in protocol.analytes]
     factor = np.array([kept.get(name, 1.0) for name in ids])
     light, heavy = vial.light * factor, vial.heavy * factor

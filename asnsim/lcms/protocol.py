@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from asnsim.chromatogram import Analyte, load_analytes, load_method
+from asnsim.chromatogram import Analyte, load_method, method_analytes
 from asnsim.errors import DataError, suggest
 
 __all__ = ["MATRICES", "Protocol"]
 
-MATRICES = {"cells": "c", "medium": "e", "plasma": "p"}  # matrix -> suffix of the model's pools
+MATRICES = {"cells": "c", "medium": "e", "plasma": "p", "csf": "csf"}  # matrix -> suffix of the model's pools
 
 # What an ideal bench changes: nothing is lost, carried over, delayed or biased; only the optics of LC and MS stay.
 _IDEAL = {
-    "sampling": {"cells_delay_s": 0.0, "medium_delay_s": 0.0, "plasma_delay_s": 0.0},
+    "sampling": {f"{matrix}_delay_s": 0.0 for matrix in MATRICES},
     "wash": {"film_uL": 0.0, "leak_per_min": 0.0},
     "extraction": {"recovery": 1.0, "recovery_bias": 0.0, "recovery_cv": 0.0},
     "preparation": {"gln_cyclisation_per_h": 0.0, "asn_deamidation_per_h": 0.0},
@@ -60,13 +60,13 @@ class Protocol:
         if isinstance(name, Protocol):
             return name
         method, path = load_method(name)
-        if "bench" not in method or "transitions" not in method:
-            raise DataError(f"{path.name}: cannot be measured with; a protocol names its transitions and its bench (see hilic_mrm.toml)")
+        analytes = method_analytes(method, path)
+        if "bench" not in method:
+            raise DataError(f"{path.name}: cannot be measured with; a protocol names its bench (see hilic_mrm.toml)")
         bench, bench_path = load_method(method["bench"])
         for section in ("sampling", "wash", "extraction", "preparation", "injection", "lc", "esi", "detector", "assays"):
             if section not in bench:
                 raise DataError(f"{bench_path.name}: section [{section}] is missing; copy it from bench_qtrap.toml")
-        analytes = load_analytes(method["transitions"])
         return cls(method.get("name", path.stem), analytes, method, bench, path.read_text(encoding="utf-8"))
 
     def with_analytes(self, *ids: str) -> Protocol:
@@ -104,7 +104,7 @@ class Protocol:
     def ideal(self) -> Protocol:
         """Return the same protocol on an ideal bench: no delay, film, leak, loss, decay, carry-over or baseline.
 
-        Chromatography, isotopes, unlabelled impurity of the IS, source saturation and detector dead time stay: the quantifier undoes them
-        exactly. Random spreads need no change here, because an ideal batch draws nothing.
+        Chromatography, isotopes, unlabelled impurity of the IS, source saturation and detector dead time stay: the quantifier
+        undoes them exactly. Random spreads need no change here, because an ideal batch draws nothing.
         """
         return self.with_bench(**_IDEAL)

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from asnsim.errors import DataError
 from asnsim.lcms.draws import Draws
 from asnsim.lcms.protocol import MATRICES, Protocol
 
-__all__ = ["Collected", "after_delay", "collect_cells", "collect_liquid", "film_after_washes"]
+__all__ = ["Collected", "Moment", "collect_cells", "collect_liquid", "film_after_washes", "known_pools", "moment", "population"]
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -21,7 +22,7 @@ class Collected:
     Parameters
     ----------
     matrix : str
-        ``cells``, ``medium`` or ``plasma``.
+        One of `MATRICES`.
     content : dict of str to float
         Analyte to amount in umol (cells) or concentration in umol/L (liquids).
     cells : float
@@ -56,16 +57,25 @@ def film_after_washes(amount: float, film: float, wash: float, washes: int) -> f
     return amount * (film / (film + wash)) ** int(washes) if film > 0 else 0.0
 
 
-def after_delay(run: object, t: float, matrix: str, protocol: Protocol) -> dict[str, float]:
-    """Return the state when the sample is quenched.
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A run at one sampling time: state when the sample is taken and when it is quenched; water of all cells in L."""
 
-    The model's own equations run on for the delay, with transport slowed by f_T and enzymes by Q10^((T - 37)/10): asparaginase keeps on
-    working in the tube (Asselin 1991, Cancer Res. 51, 6568).
+    taken: Mapping[str, float]
+    quenched: Mapping[str, float]
+    cytosol: float
+
+
+def moment(run: object, t: float, matrix: str, protocol: Protocol) -> Moment:
+    """Look at a run when a sample is taken, and let it run on until the sample is quenched.
+
+    The model's own equations go on for the delay, with transport slowed by f_T, enzymes by Q10^((T - 37)/10) and flows of the
+    body switched off: asparaginase keeps on working in the tube (Asselin 1991, Cancer Res. 51, 6568).
 
     Parameters
     ----------
     run : Trajectory
-        Offers ``at``, ``advance`` and ``has``.
+        Offers ``at``, ``volume``, ``advance`` and ``has``.
     t : float
         Sampling time, h.
     matrix : str
@@ -74,24 +84,45 @@ def after_delay(run: object, t: float, matrix: str, protocol: Protocol) -> dict[
         Delays and temperatures.
     """
     sampling = protocol.bench["sampling"]
+    taken = run.at(t)
+    cytosol = float(run.volume("cytosol", t)) if matrix == "cells" else math.nan
     delay = sampling[f"{matrix}_delay_s"] / SECONDS_PER_HOUR
     if delay == 0.0:
-        return run.at(t)
-    temperature = sampling["plasma_temperature_C"] if matrix == "plasma" else sampling["temperature_C"]
-    factor = {"transport": sampling[f"{matrix}_transport"], "enzyme": sampling["q10"] ** ((temperature - 37.0) / 10.0)}
-    scale = {name: factor[kind] for name, kind in sampling.get("scale", {}).items() if run.has(name)}
-    return run.advance(t, delay, scale=scale)
+        return Moment(taken, taken, cytosol)
+    temperature = sampling["body_fluid_temperature_C"] if matrix in ("plasma", "csf") else sampling["temperature_C"]
+    factor = {
+        "transport": sampling[f"{matrix}_transport"],
+        "enzyme": sampling["q10"] ** ((temperature - 37.0) / 10.0),
+        "flow": 0.0,
+    }
+    scale = {}
+    for name, kind in sampling["scale"].items():
+        if kind not in factor:
+            raise DataError(f"[sampling.scale] {name}: '{kind}' is not one of {', '.join(factor)}")
+        if run.has(name):
+            scale[name] = factor[kind]
+    return Moment(taken, run.advance(t, delay, scale=scale), cytosol)
 
 
-def collect_cells(run: object, t: float, analytes: tuple[str, ...], protocol: Protocol, recovery: float, draws: Draws) -> Collected:
+def population(now: Moment, protocol: Protocol) -> float:
+    """Return the number of cells: as the model counts them, else from its cell water and its (or the bench's) water per cell."""
+    if now.taken.get("cells", math.nan) > 0:
+        return float(now.taken["cells"])
+    per_cell = now.taken.get("cell_volume", math.nan)
+    if not per_cell > 0:
+        per_cell = (
+            protocol.bench["sampling"]["reference_cell_volume_pL"] * 1e-12 * protocol.method["normalisation"]["water_fraction"]
+        )
+    return now.cytosol / per_cell
+
+
+def collect_cells(now: Moment, analytes: tuple[str, ...], protocol: Protocol, recovery: float, draws: Draws) -> Collected:
     """Aspirate, wash, quench and lyse one sample of cells.
 
     Parameters
     ----------
-    run : Trajectory
-        Offers ``at``, ``volume``, ``advance`` and ``has``.
-    t : float
-        Time, h.
+    now : Moment
+        The culture at this time.
     analytes : tuple of str
         Analytes to follow.
     protocol : Protocol
@@ -101,38 +132,43 @@ def collect_cells(run: object, t: float, analytes: tuple[str, ...], protocol: Pr
     draws : Draws
         Random numbers of this sample.
     """
-    sampling, wash = protocol.bench["sampling"], protocol.bench["wash"]
-    before, state = run.at(t), after_delay(run, t, "cells", protocol)
-    cytosol = float(run.volume("cytosol", t))  # L, all cells
-    water = protocol.method["normalisation"]["water_fraction"]
-    population = float(before.get("cells", math.nan))
-    if not population > 0:
-        population = cytosol / (sampling["reference_cell_volume_pL"] * 1e-12 * water)
-    taken = min(population, sampling["cells_per_sample"])
-    share, minutes = taken / population, wash["washes"] * wash["seconds_each"] / 60.0
+    wash, number = protocol.bench["wash"], population(now, protocol)
+    taken = min(number, protocol.bench["sampling"]["cells_per_sample"])
+    share, minutes = taken / number, wash["washes"] * wash["seconds_each"] / 60.0
     rho = recovery * draws.lognormal(protocol.bench["extraction"]["recovery_cv"])
     content, latent = {}, {}
     for name in analytes:
-        n_in = state.get(f"{name}_c", 0.0) * cytosol * share * math.exp(-wash["leak_per_min"] * minutes)
-        n_film = film_after_washes(state.get(f"{name}_e", 0.0) * wash["film_uL"] * 1e-6, wash["film_uL"], 1e3 * wash["wash_mL"], wash["washes"])
+        inside, outside = max(now.quenched.get(f"{name}_c", 0.0), 0.0), max(now.quenched.get(f"{name}_e", 0.0), 0.0)
+        n_in = inside * now.cytosol * share * math.exp(-wash["leak_per_min"] * minutes)
+        n_film = film_after_washes(outside * wash["film_uL"] * 1e-6, wash["film_uL"], 1e3 * wash["wash_mL"], wash["washes"])
         content[name] = (n_in + n_film) * rho
         latent[name] = {
-            "pool": before.get(f"{name}_c", math.nan), "at_quench": state.get(f"{name}_c", math.nan), "n_in": n_in, "n_film": n_film,
-            "recovery": rho, "cells": taken,
-        }  # fmt: skip
-    return Collected("cells", content, taken, cytosol / water / population, latent)
+            "pool": now.taken.get(f"{name}_c", math.nan),
+            "at_quench": inside,
+            "n_in": n_in,
+            "n_film": n_film,
+            "recovery": rho,
+            "cells": taken,
+        }
+    water = protocol.method["normalisation"]["water_fraction"]
+    return Collected("cells", content, taken, now.cytosol / water / number, latent)
 
 
-def collect_liquid(run: object, t: float, matrix: str, analytes: tuple[str, ...], protocol: Protocol) -> Collected:
-    """Take medium or plasma and quench it after the delay; see `collect_cells`."""
+def collect_liquid(now: Moment, matrix: str, analytes: tuple[str, ...]) -> Collected:
+    """Take medium, plasma or CSF and quench it after the delay; see `collect_cells`."""
     suffix = MATRICES[matrix]
-    before, state = run.at(t), after_delay(run, t, matrix, protocol)
-    content = {name: max(float(state.get(f"{name}_{suffix}", 0.0)), 0.0) for name in analytes}
+    content = {name: max(float(now.quenched[f"{name}_{suffix}"]), 0.0) for name in analytes}
     latent = {
-        name: {"pool": before.get(f"{name}_{suffix}", math.nan), "at_quench": content[name], "n_in": math.nan, "n_film": 0.0,
-               "recovery": 1.0, "cells": math.nan}
+        name: {
+            "pool": now.taken[f"{name}_{suffix}"],
+            "at_quench": content[name],
+            "n_in": math.nan,
+            "n_film": 0.0,
+            "recovery": 1.0,
+            "cells": math.nan,
+        }
         for name in analytes
-    }  # fmt: skip
+    }
     return Collected(matrix, content, math.nan, math.nan, latent)
 
 

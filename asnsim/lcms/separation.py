@@ -34,7 +34,8 @@ def emg(t: np.ndarray, centre: float, sigma: float, tau: float) -> np.ndarray:
 
     References
     ----------
-    Kalambet et al. 2011, J. Chemometrics 25, 352: the erfcx form does not overflow on the leading side, the erfc form not on the tail.
+    Kalambet et al. 2011, J. Chemometrics 25, 352: the erfcx form does not overflow on the leading side, the erfc form not on
+    the tail.
     """
     u = (np.asarray(t, dtype=float) - centre) / sigma
     if tau <= 0.0:
@@ -47,12 +48,14 @@ def emg(t: np.ndarray, centre: float, sigma: float, tau: float) -> np.ndarray:
     return out / (2.0 * tau)
 
 
-def schedule(transitions: tuple[Transition, ...], pause: float, cycle: float, variation: float, phase: float = 0.0) -> list[np.ndarray]:
+def schedule(
+    transitions: tuple[Transition, ...], pause: float, cycle: float, variation: float, phase: float = 0.0
+) -> list[np.ndarray]:
     """Return the instants at which each channel of a scheduled method is read.
 
-    One cycle visits every channel whose window is open. It lasts as long as these need, and at least as long as the rest of the panel (other
-    compounds, not reported here) needs; windows of that panel open and close, so the cycle time swings within a run, as in real files.
-    All channels of a cycle carry the time stamp of its start.
+    One cycle visits every channel whose window is open. It lasts as long as these need, and at least as long as the rest of the
+    panel (other compounds, not reported here) needs; windows of that panel open and close, so the cycle time swings within a
+    run, as in real files. All channels of a cycle carry the time stamp of its start.
 
     Parameters
     ----------
@@ -84,7 +87,8 @@ def schedule(transitions: tuple[Transition, ...], pause: float, cycle: float, va
     open_now = (ticks[:, None] >= start) & (ticks[:, None] <= stop)
     if np.any(open_now @ cost > lengths + 1e-12):
         raise DataError(
-            f"the schedule is too dense: {open_now.sum(axis=1).max()} channels at once need {(open_now @ cost).max():.2f} s but a cycle lasts "
-            f"{cycle * (1 - variation):.2f} s; raise cycle_s, shorten the dwell times or narrow the windows"
+            f"the schedule is too dense: {open_now.sum(axis=1).max()} channels at once need "
+            f"{(open_now @ cost).max():.2f} s but a cycle lasts {cycle * (1 - variation):.2f} s; "
+            "raise cycle_s, shorten the dwell times or narrow the windows"
         )
     return [ticks[open_now[:, index]] for index in range(len(transitions))]

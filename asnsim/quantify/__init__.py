@@ -1,6 +1,7 @@
 """Blind quantification: chromatograms in, concentrations with their joint error out.
 
-``quantify(batch, method)`` works alike on a real instrument's files and on the simulated bench's; it imports neither the bench nor the model.
+``quantify(batch, method)`` works alike on a real instrument's files and on the simulated bench's; it imports neither the bench
+nor the model.
 """
 
 from asnsim.quantify.calibration import Line, fit_line, fit_two_component

@@ -1,7 +1,8 @@
 """Calibration lines: weighted least squares for the values, a two-component variance by REML for the intervals.
 
-Weights 1/x^2 give good values but wrong intervals, because real noise is counting at the bottom and proportional at the top. The variance
-s_a^2 + (s_m b x)^2 (Rocke & Lorenzato 1995) is estimated by REML from calibrators and QCs, and the line's covariance follows from it.
+Weights 1/x^2 give good values but wrong intervals, because real noise is counting at the bottom and proportional at the top.
+The variance s_a^2 + (s_m b x)^2 (Rocke & Lorenzato 1995) is estimated by REML from calibrators and QCs, and the line's
+covariance follows from it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class Line:
     additive, proportional : float
         s_a (response) and s_m (relative) of the two-component variance; nan if not estimated.
     df : float
-        Degrees of freedom of the variance.
+        Degrees of freedom of the residual standard deviation.
+    component_covariance : ndarray, shape (2, 2), optional
+        Of the estimates of (s_a^2, s_m^2).
     """
 
     intercept: float
@@ -42,10 +45,22 @@ class Line:
     additive: float = math.nan
     proportional: float = math.nan
     df: float = math.inf
+    component_covariance: np.ndarray | None = None
 
     def variance(self, x: float | np.ndarray) -> float | np.ndarray:
         """Variance of one new response at concentration x by the two-component model."""
         return self.additive**2 + (self.proportional * self.slope * np.maximum(x, 0.0)) ** 2
+
+    def df_at(self, x: float) -> float:
+        """Degrees of freedom of `variance` at concentration x: 2 V^2/var(V), the rule of Satterthwaite.
+
+        Near the LLOQ only the lowest calibrators tell the variance, so there are fewer than the number of calibrators suggests.
+        """
+        if self.component_covariance is None:
+            return self.df
+        g = np.array([1.0, (self.slope * max(x, 0.0)) ** 2])
+        spread = float(g @ self.component_covariance @ g)
+        return max(2.0 * float(self.variance(x)) ** 2 / spread, 1.0) if spread > 0.0 else self.df
 
     def inverse(self, response: float, variance: float) -> tuple[float, float]:
         """Back-calculate a concentration and its standard uncertainty.
@@ -63,8 +78,8 @@ class Line:
 
         Notes
         -----
-        u^2 = (variance + g' C g)/b^2 with g = (1, x): the closed form of Massart et al. 1997, Handbook of Chemometrics A, 8.2, written with
-        the covariance C of the line.
+        u^2 = (variance + g' C g)/b^2 with g = (1, x): the closed form of Massart et al. 1997, Handbook of Chemometrics A, 8.2,
+        written with the covariance C of the line.
         """
         x = (response - self.intercept) / self.slope
         g = np.array([1.0, x])
@@ -139,10 +154,29 @@ def reml(x: np.ndarray, y: np.ndarray, slope: float) -> tuple[float, float]:
         return float(-np.log(weights).sum() + np.linalg.slogdet(information)[1] + weights @ residual**2)
 
     starts = [(-3.0, -3.5), (-1.5, -4.5), (-6.0, -3.0)]
-    best = min((minimize(minus_two_log_likelihood, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-5}) for start in starts),
-               key=lambda result: result.fun)  # fmt: skip
+    best = min(
+        (
+            minimize(minus_two_log_likelihood, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-5})
+            for start in starts
+        ),
+        key=lambda result: result.fun,
+    )
     s_a, s_m = np.exp(np.clip(best.x, -16.0, 4.0))
     return float(s_a * scale), float(s_m)
+
+
+def component_covariance(x: np.ndarray, slope: float, additive: float, proportional: float) -> np.ndarray:
+    """Return the covariance of the REML estimates of (s_a^2, s_m^2), shape (2, 2), from the expected information.
+
+    I_ij = tr(P V_i P V_j)/2 with V_i the derivative of the variance and P the projection that takes the line out.
+    """
+    design = np.column_stack((np.ones_like(x), x))
+    parts = np.column_stack((np.ones_like(x), (slope * x) ** 2))
+    weights = 1.0 / (parts @ np.array([additive**2, proportional**2]))
+    weighted = design * weights[:, None]
+    projection = np.diag(weights) - weighted @ np.linalg.solve(design.T @ weighted, weighted.T)
+    information = 0.5 * np.einsum("ki,kl,lj->ij", parts, projection**2, parts)
+    return np.linalg.pinv(information)
 
 
 def fit_two_component(x: np.ndarray, y: np.ndarray, weighting: str, extra_x: np.ndarray, extra_y: np.ndarray) -> Line:
@@ -167,10 +201,11 @@ def fit_two_component(x: np.ndarray, y: np.ndarray, weighting: str, extra_x: np.
     line = fit_line(x, y, weights)
     all_x, all_y = np.concatenate((x, extra_x)), np.concatenate((y, extra_y))
     misfit = np.abs(all_y - line.intercept - line.slope * all_x) / np.abs(line.slope * all_x)
-    if misfit.max() < 1e-9:  # noise-free: nothing to estimate
-        s_a, s_m = 0.0, 0.0
-    else:
+    s_a, s_m, spread = 0.0, 0.0, None
+    if misfit.max() > 1e-9:  # else noise-free: nothing to estimate
         s_a, s_m = reml(all_x, all_y, line.slope)
+        spread = component_covariance(all_x, line.slope, s_a, s_m)
     _, unscaled, design = _solve(x, y, weights)
     middle = (design * weights[:, None]).T @ ((s_a**2 + (s_m * line.slope * x) ** 2)[:, None] * design * weights[:, None])
-    return Line(line.intercept, line.slope, unscaled @ middle @ unscaled, line.sigma, s_a, s_m, all_x.size - 2)
+    covariance = unscaled @ middle @ unscaled
+    return Line(line.intercept, line.slope, covariance, line.sigma, s_a, s_m, all_x.size - 2, spread)

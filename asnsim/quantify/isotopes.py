@@ -13,10 +13,12 @@ def mixing_matrix(analyte: Analyte, purity: float) -> np.ndarray:
     """Return M with (quantifier area, IS area) = M (light, heavy), shape (2, 2), from the formulas and the label's purity."""
     light, heavy = analyte.light(), analyte.heavy(purity)
     quantifier, standard = analyte.transition("quantifier"), analyte.transition("IS")
-    return np.array([
-        [cross_talk(light, quantifier.q1, quantifier.q3), cross_talk(heavy, quantifier.q1, quantifier.q3)],
-        [cross_talk(light, standard.q1, standard.q3), cross_talk(heavy, standard.q1, standard.q3)],
-    ])  # fmt: skip
+    return np.array(
+        [
+            [cross_talk(light, quantifier.q1, quantifier.q3), cross_talk(heavy, quantifier.q1, quantifier.q3)],
+            [cross_talk(light, standard.q1, standard.q3), cross_talk(heavy, standard.q1, standard.q3)],
+        ]
+    )
 
 
 def unmix(areas: np.ndarray, variances: np.ndarray, mixing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

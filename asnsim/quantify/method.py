@@ -1,4 +1,4 @@
-"""A method as the quantifier sees it: transitions, integration, calibration, uncertainty terms, rules. It never sees the bench."""
+"""A method as the quantifier sees it: transitions, integration, calibration, uncertainty, rules. It never sees the bench."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asnsim.chromatogram import Analyte, load_analytes, load_method
+from asnsim.chromatogram import Analyte, load_method, method_analytes
 from asnsim.errors import DataError, suggest
 
 __all__ = ["ExternalLine", "Method"]
@@ -35,7 +35,8 @@ class Method:
     analytes : tuple of Analyte
         Transitions and formulas.
     fwhm, left, right, flank, smooth : float
-        Expected peak width (s), window edges (in FWHM from the apex), baseline stretch (s), smoothing before the apex is located (s).
+        Expected peak width (s), window edges (in FWHM from the apex), baseline stretch (s), smoothing before the apex is
+        located (s).
     poisson_factor, spray : float
         Variance of a point of mu counts: F mu + (s mu)^2.
     dead_time : float
@@ -102,12 +103,13 @@ class Method:
 
         def need(section: str, key: str) -> object:
             if section not in data or key not in data[section]:
-                raise DataError(f"{path.parent.name}/{path.name}: [{section}] {key} is missing; a method to quantify with needs it (see hilic_mrm.toml)")
+                raise DataError(
+                    f"{path.parent.name}/{path.name}: [{section}] {key} is missing; "
+                    "a method to quantify with needs it (see hilic_mrm.toml)"
+                )
             return data[section][key]
 
-        if "transitions" not in data:
-            raise DataError(f"{path.parent.name}/{path.name}: 'transitions' is missing; this is not a method to quantify with")
-        analytes = load_analytes(data["transitions"])
+        analytes = method_analytes(data, path)
         acquisition, calibration = data.get("acquisition", {}), data.get("calibration", {})
         weighting = calibration.get("weighting", "1/x^2")
         if weighting not in _WEIGHTS:
@@ -124,18 +126,36 @@ class Method:
         for analyte, row in (need("calibration", "lines") if model == "external" else {}).items():
             for used in (analyte, row.get("is", analyte)):
                 if used not in known:
-                    raise DataError(f"{path.name}: [calibration.lines] '{used}' is not an analyte of the method{suggest(used, known)}")
+                    raise DataError(
+                        f"{path.name}: [calibration.lines] '{used}' is not an analyte of the method{suggest(used, known)}"
+                    )
             lines[analyte] = ExternalLine(float(row["slope"]), float(row["intercept"]), row.get("is", analyte))
         uncertainty = data.get("uncertainty", {})
         return cls(
-            data.get("name", path.stem), analytes, need("integration", "fwhm_s"), need("integration", "left_fwhm"),
-            need("integration", "right_fwhm"), need("integration", "flank_s"), need("integration", "smooth_s"),
-            need("noise", "poisson_factor"), need("noise", "spray"), acquisition.get("dead_time_ns", 0.0) * 1e-9,
-            acquisition.get("label_purity", 1.0), weighting, lines, calibration.get("line_uncertainty", 0.0),
-            calibration.get("intercept_uncertainty", 0.0), calibration.get("repeatability", 0.0), calibration.get("source", ""),
-            data.get("preparation", {}).get("aliquot_uL", 0.0) * 1e-6, by, normalisation.get("water_fraction", 1.0),
-            uncertainty.get("shared", {}), uncertainty.get("per_sample", {}), data.get("rules", {}),
-        )  # fmt: skip
+            data.get("name", path.stem),
+            analytes,
+            need("integration", "fwhm_s"),
+            need("integration", "left_fwhm"),
+            need("integration", "right_fwhm"),
+            need("integration", "flank_s"),
+            need("integration", "smooth_s"),
+            need("noise", "poisson_factor"),
+            need("noise", "spray"),
+            acquisition.get("dead_time_ns", 0.0) * 1e-9,
+            acquisition.get("label_purity", 1.0),
+            weighting,
+            lines,
+            calibration.get("line_uncertainty", 0.0),
+            calibration.get("intercept_uncertainty", 0.0),
+            calibration.get("repeatability", 0.0),
+            calibration.get("source", ""),
+            data.get("preparation", {}).get("aliquot_uL", 0.0) * 1e-6,
+            by,
+            normalisation.get("water_fraction", 1.0),
+            uncertainty.get("shared", {}),
+            uncertainty.get("per_sample", {}),
+            data.get("rules", {}),
+        )
 
     def internal_standard(self, analyte: str) -> str:
         """Return the analyte whose internal standard is used for this one."""

@@ -11,7 +11,7 @@ from asnsim.quantify.method import Method
 
 __all__ = ["Scale", "scale_of"]
 
-SUFFIX = {"cells": "c", "medium": "e", "plasma": "p"}
+SUFFIX = {"cells": "c", "medium": "e", "plasma": "p", "csf": "csf"}  # matrix -> suffix of the observable
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class Scale:
 def scale_of(sample: Sample, method: Method) -> Scale:
     """Return the scale of a sample.
 
-    Cells: the amount n = x D V_aliquot/recovery is divided by N V_cell f_water (a concentration), by mg protein or by ug DNA. Liquids: x D.
+    Cells: the amount n = x D V_aliquot/recovery is divided by N V_cell f_water (a concentration), by mg protein or by ug DNA.
+    Liquids: x D.
 
     Parameters
     ----------
@@ -76,5 +77,8 @@ def scale_of(sample: Sample, method: Method) -> Scale:
 
 def _assay(value: float, sample: Sample, name: str) -> float:
     if not value > 0:
-        raise DataError(f"sample '{sample.name}': {name} is missing in the sequence; the method normalises by it, so measure it or normalise otherwise")
+        raise DataError(
+            f"sample '{sample.name}': {name} is missing in the sequence; "
+            "the method normalises by it, so measure it or normalise otherwise"
+        )
     return value

@@ -1,6 +1,8 @@
-"""Peaks: match a trace to a transition, place one window for analyte and internal standard, integrate, and know the area's variance.
+"""Peaks: match a trace to a transition, place one window for analyte and internal standard, integrate, and know the area's
+variance.
 
-Areas are trapezoids above a straight baseline between the flanks. The apex is never used as a signal: a single spiked point moves it.
+Areas are trapezoids above a straight baseline between the flanks. The apex is never used as a signal: a single spiked point
+moves it.
 """
 
 from __future__ import annotations
@@ -84,8 +86,8 @@ def match(injection: Injection, transition: Transition) -> Chromatogram | None:
     if len(found) > 1:
         names = " and ".join(f"'{trace.native_id}'" for trace in found)
         raise DataError(
-            f"sample '{injection.sample.name}': {transition.id} ({transition.q1:g} > {transition.q3:g}, {transition.rt:g} s) fits {names}; "
-            "give transitions or retention windows that tell them apart"
+            f"sample '{injection.sample.name}': {transition.id} ({transition.q1:g} > {transition.q3:g}, "
+            f"{transition.rt:g} s) fits {names}; give transitions or retention windows that tell them apart"
         )
     return found[0] if found else None
 
@@ -161,8 +163,8 @@ def infer_dwell(intensity: np.ndarray) -> float:
 def locate(trace: Chromatogram | None, transition: Transition, method: Method) -> Window:
     """Place the integration window on the internal standard.
 
-    The highest point of the smoothed trace within the retention window is the apex; the half-height crossings give the width. Without a
-    credible peak the window falls back to the expected time and width.
+    The highest point of the smoothed trace within the retention window is the apex; the half-height crossings give the width.
+    Without a credible peak the window falls back to the expected time and width.
 
     Parameters
     ----------
@@ -173,7 +175,9 @@ def locate(trace: Chromatogram | None, transition: Transition, method: Method) -
     method : Method
         Widths.
     """
-    fallback = Window(transition.rt - method.left * method.fwhm, transition.rt + method.right * method.fwhm, transition.rt, method.fwhm, False)
+    fallback = Window(
+        transition.rt - method.left * method.fwhm, transition.rt + method.right * method.fwhm, transition.rt, method.fwhm, False
+    )
     if trace is None:
         return fallback
     level = smooth(trace.time, trace.intensity, method.smooth)
@@ -221,17 +225,25 @@ def trapezoid_weights(time: np.ndarray, start: float, stop: float) -> np.ndarray
     return weights
 
 
-def _flank(time: np.ndarray, values: np.ndarray, variance: np.ndarray, start: float, stop: float) -> tuple[float, float, float] | None:
+def _flank(
+    time: np.ndarray, values: np.ndarray, variance: np.ndarray, start: float, stop: float
+) -> tuple[float, float, float] | None:
     inside = (time >= start) & (time <= stop)
     if inside.sum() < 3:
         return None
     t, y, v = time[inside], values[inside], variance[inside]
     middle = np.median(y)
-    # a neighbour's foot in the flank must not lift the baseline; a plain median would be biased where counts are few. The limit scales with
-    # the trace, so that analyte and IS of the same shape lose the same share of their tails and the ratio stays exact.
+    # a neighbour's foot in the flank must not lift the baseline; a plain median would be biased where counts are few. The limit
+    # scales with the trace, so that analyte and IS of the same shape lose the same share of tails and the ratio stays exact.
     spread = 1.4826 * float(np.median(np.abs(y - middle)))
     keep = y <= middle + 4.0 * (spread if spread > 0.0 else math.sqrt(float(np.median(v))))
     return float(t[keep].mean()), float(y[keep].mean()), float(v[keep].mean() / keep.sum())
+
+
+def _running_mean(values: np.ndarray, points: int = 5) -> np.ndarray:
+    """Return the running mean over an odd number of points, shorter at the ends."""
+    total = np.convolve(values, np.ones(points), mode="same")
+    return total / np.convolve(np.ones_like(values), np.ones(points), mode="same")
 
 
 def _foot(left: tuple[float, float, float], right: tuple[float, float, float], top: float) -> bool:
@@ -254,13 +266,13 @@ def integrate(trace: Chromatogram, window: Window, method: Method) -> Peak:
 
     Notes
     -----
-    Variance of a point: (F mu + (s mu)^2)/dwell^2 with mu the smoothed counts; where the dwell time is neither stated nor visible in the
-    grid of the intensities, one count is taken as 100 counts/s.
+    Variance of a point: (F mu + (s mu)^2)/dwell^2 with mu the running mean of the counts; where the dwell time is neither
+    stated nor visible in the grid of the intensities, one count is taken as 100 counts/s.
     """
     dwell = trace.dwell if trace.dwell > 0 else infer_dwell(trace.intensity)
     dwell = dwell if dwell > 0 else 0.01
     values, saturated = correct_dead_time(trace.intensity, method.dead_time)
-    mu = np.maximum(smooth(trace.time, values, method.smooth), 0.0) * dwell
+    mu = np.maximum(_running_mean(values), 0.0) * dwell  # the variance must not follow each point's own noise
     variance = (method.poisson_factor * np.maximum(mu, 0.05) + (method.spray * mu) ** 2) / dwell**2
     weights = trapezoid_weights(trace.time, window.start, window.stop)
     area, area_variance = float(weights @ values), float(weights**2 @ variance)

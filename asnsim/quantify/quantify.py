@@ -23,7 +23,9 @@ from asnsim.quantify.rules import check_calibrators, check_carry_over, check_qcs
 __all__ = ["quantify"]
 
 
-def _row(injection: Injection, analyte: Analyte, method: Method, mixing: np.ndarray, standards: dict[str, Analyte]) -> dict | None:
+def _row(
+    injection: Injection, analyte: Analyte, method: Method, mixing: np.ndarray, standards: dict[str, Analyte]
+) -> dict | None:
     """Integrate one analyte of one vial; None if its channel was not acquired."""
     quantifier = match(injection, analyte.transition("quantifier"))
     if quantifier is None:
@@ -33,7 +35,9 @@ def _row(injection: Injection, analyte: Analyte, method: Method, mixing: np.ndar
     light, qualifier = integrate(quantifier, window, method), analyte.transition("qualifier")
     heavy = integrate(own, window, method) if own is not None else None
     if heavy is not None:
-        (n_light, n_heavy), covariance = unmix(np.array([light.area, heavy.area]), np.array([light.variance, heavy.variance]), mixing)
+        (n_light, n_heavy), covariance = unmix(
+            np.array([light.area, heavy.area]), np.array([light.variance, heavy.variance]), mixing
+        )
     else:
         n_light, n_heavy, covariance = light.area, math.nan, np.diag([light.variance, math.nan])
     other = method.internal_standard(analyte.id)
@@ -41,7 +45,11 @@ def _row(injection: Injection, analyte: Analyte, method: Method, mixing: np.ndar
         transition = standards[other].transition("IS")
         trace = match(injection, transition)
         heavy = integrate(trace, locate(trace, transition, method), method) if trace is not None else None
-        n_heavy, covariance = (heavy.area, np.diag([covariance[0, 0], heavy.variance])) if heavy else (math.nan, np.diag([covariance[0, 0], math.nan]))
+        n_heavy, covariance = (
+            (heavy.area, np.diag([covariance[0, 0], heavy.variance]))
+            if heavy
+            else (math.nan, np.diag([covariance[0, 0], math.nan]))
+        )
     trace = match(injection, qualifier) if qualifier is not None else None
     second = integrate(trace, window, method) if trace is not None else None
     ratio, variance = math.nan, math.nan
@@ -51,12 +59,26 @@ def _row(injection: Injection, analyte: Analyte, method: Method, mixing: np.ndar
         variance = float(g @ covariance @ g)
     sample = injection.sample
     return {
-        "sample": sample.name, "sample_type": sample.type, "inj_number": sample.inj_number, "experiment": sample.experiment, "time_h": sample.time_h,
-        "matrix": sample.matrix, "replicate": sample.replicate, "level": sample.level, "analyte": analyte.id, "nominal": math.nan,
-        "area": n_light, "area_sd": math.sqrt(covariance[0, 0]), "is_area": n_heavy, "ratio": ratio, "ratio_sd": math.sqrt(variance),
-        **_ion_ratio(light, second), "rt_s": window.apex, "found": window.found,
+        "sample": sample.name,
+        "sample_type": sample.type,
+        "inj_number": sample.inj_number,
+        "experiment": sample.experiment,
+        "time_h": sample.time_h,
+        "matrix": sample.matrix,
+        "replicate": sample.replicate,
+        "level": sample.level,
+        "analyte": analyte.id,
+        "nominal": math.nan,
+        "area": n_light,
+        "area_sd": math.sqrt(covariance[0, 0]),
+        "is_area": n_heavy,
+        "ratio": ratio,
+        "ratio_sd": math.sqrt(variance),
+        **_ion_ratio(light, second),
+        "rt_s": window.apex,
+        "found": window.found,
         "saturated": light.saturated or bool(heavy and heavy.saturated),
-    }  # fmt: skip
+    }
 
 
 def _ion_ratio(light: Peak, second: Peak | None) -> dict[str, float]:
@@ -77,7 +99,9 @@ def _integrate_all(batch: Batch, method: Method, progress: Callable[[int, int], 
         if progress is not None:
             progress(done, len(batch.injections))
     if not rows:
-        raise DataError(f"batch '{batch.name}': no trace fits a transition of {method.name}; is it the method these files were acquired with?")
+        raise DataError(
+            f"batch '{batch.name}': no trace fits a transition of {method.name}; is it the method these files were acquired with?"
+        )
     return pd.DataFrame.from_records(rows)
 
 
@@ -94,11 +118,16 @@ def _lines(table: pd.DataFrame, batch: Batch, method: Method) -> dict[str, Line]
         standards, qcs = usable[usable["sample_type"] == "Standard"], usable[usable["sample_type"] == "QC"]
         if len(standards) < 3:
             raise DataError(
-                f"batch '{batch.name}', {name}: {len(standards)} usable calibrators; the method {method.name} calibrates within the batch and "
-                "needs Standard samples with nominal values in concentrations.csv (or a method with published lines)"
+                f"batch '{batch.name}', {name}: {len(standards)} usable calibrators; "
+                f"the method {method.name} calibrates within the batch and needs Standard "
+                "samples with nominal values in concentrations.csv (or a method with published lines)"
             )
         lines[name] = fit_two_component(
-            standards["nominal"].to_numpy(), standards["ratio"].to_numpy(), method.weighting, qcs["nominal"].to_numpy(), qcs["ratio"].to_numpy()
+            standards["nominal"].to_numpy(),
+            standards["ratio"].to_numpy(),
+            method.weighting,
+            qcs["nominal"].to_numpy(),
+            qcs["ratio"].to_numpy(),
         )
     return lines
 
@@ -108,7 +137,9 @@ def _nominal(table: pd.DataFrame, batch: Batch) -> pd.Series:
     return pd.Series([known.get(key, math.nan) for key in zip(table["sample"], table["analyte"], strict=True)], index=table.index)
 
 
-def _errors(table: pd.DataFrame, batch: Batch, method: Method, lines: dict[str, Line]) -> tuple[pd.DataFrame, np.ndarray, tuple[SharedTerm, ...], np.ndarray]:
+def _errors(
+    table: pd.DataFrame, batch: Batch, method: Method, lines: dict[str, Line]
+) -> tuple[pd.DataFrame, np.ndarray, tuple[SharedTerm, ...], np.ndarray]:
     """Back-calculate, normalise and split the error of every row into what is its own and what it shares."""
     scales = {injection.sample.name: scale_of(injection.sample, method) for injection in batch.injections}
     samples = {name: index for index, name in enumerate(scales)}
@@ -118,7 +149,9 @@ def _errors(table: pd.DataFrame, batch: Batch, method: Method, lines: dict[str, 
     group, sample_group, own = np.full(n, -1), np.full(n, -1), np.zeros(n)
     causes = {cause: np.zeros(n) for scale in scales.values() for cause in scale.shared}
     units = []
-    for index, (name, analyte, ratio, sd) in enumerate(zip(table["sample"], table["analyte"], table["ratio"], table["ratio_sd"], strict=True)):
+    for index, (name, analyte, ratio, sd) in enumerate(
+        zip(table["sample"], table["analyte"], table["ratio"], table["ratio_sd"], strict=True)
+    ):
         line, scale = lines[analyte], scales[name]
         units.append(scale.unit)
         if not math.isfinite(ratio):
@@ -130,7 +163,7 @@ def _errors(table: pd.DataFrame, batch: Batch, method: Method, lines: dict[str, 
             variance = sd**2 + fitted  # a published line says nothing about today's counting noise
         else:  # calibrators carry the same noise as unknowns, but a suppressed or weak vial may count worse
             variance = max(fitted, sd**2)
-            df[index] = line.df if fitted >= sd**2 else math.inf
+            df[index] = line.df_at(x[index]) if fitted >= sd**2 else math.inf
         independent[index] = variance * (scale.factor / line.slope) ** 2
         root = np.linalg.cholesky(line.covariance + 1e-30 * np.eye(2))
         curve[index] = scale.factor * line.gradient(x[index]) @ root
@@ -140,7 +173,11 @@ def _errors(table: pd.DataFrame, batch: Batch, method: Method, lines: dict[str, 
             causes[cause][index] = relative * value[index]
     everyone = np.where(group >= 0, 0, -1)
     # stock solutions are made per analyte; volume, recovery and assays hit all analytes alike
-    terms = [SharedTerm("curve", group, curve[:, 0]), SharedTerm("curve", group, curve[:, 1]), SharedTerm("sample", sample_group, own)]
+    terms = [
+        SharedTerm("curve", group, curve[:, 0]),
+        SharedTerm("curve", group, curve[:, 1]),
+        SharedTerm("sample", sample_group, own),
+    ]
     terms += [SharedTerm(cause, group if cause == "stock" else everyone, loading) for cause, loading in causes.items()]
     total = independent + sum(term.loading**2 for term in terms)
     table = table.assign(concentration=x, value=value, unit=units, sd=np.sqrt(total))
@@ -151,7 +188,10 @@ def _judge(table: pd.DataFrame, method: Method) -> tuple[list, list[str]]:
     checks, flags = [], pd.Series("", index=table.index)
     for name, rows in table.groupby("analyte", sort=False):
         usable = rows[np.isfinite(rows["concentration"])]
-        standards, qcs = usable[(usable["sample_type"] == "Standard") & (usable["nominal"] > 0)], usable[usable["sample_type"] == "QC"]
+        standards, qcs = (
+            usable[(usable["sample_type"] == "Standard") & (usable["nominal"] > 0)],
+            usable[usable["sample_type"] == "QC"],
+        )
         lloq, uloq, carried = math.nan, math.nan, 0.0
         if len(standards) and not method.lines:
             checks += check_calibrators(name, standards, method.rules)
@@ -161,6 +201,8 @@ def _judge(table: pd.DataFrame, method: Method) -> tuple[list, list[str]]:
         if len(qcs) and not method.lines:
             checks += check_qcs(name, qcs, method.rules)
         for index, row_flags in zip(rows.index, flag_rows(rows, lloq, uloq, carried, method.rules), strict=True):
+            if method.lines and rows.loc[index, "concentration"] < 0:
+                row_flags.append("below the line's intercept")
             flags[index] = "; ".join(row_flags)
     return checks, flags.tolist()
 
@@ -195,8 +237,8 @@ def quantify(
 
     Notes
     -----
-    The interval is value +- q sd, with Student's q at the effective degrees of freedom of Welch and Satterthwaite, because the noise
-    variance is estimated from the batch's own calibrators and QCs.
+    The interval is value +- q sd, with Student's q at the effective degrees of freedom of Welch and Satterthwaite, because the
+    noise variance is estimated from the batch's own calibrators and QCs.
     """
     if not 0.0 < confidence < 1.0:
         raise DataError(f"confidence {confidence} is not between 0 and 1; write 0.95")
@@ -208,14 +250,18 @@ def quantify(
     total = table["sd"].to_numpy() ** 2
     with np.errstate(invalid="ignore", divide="ignore"):
         effective = np.where(np.isfinite(df), df * (total / independent) ** 2, np.inf)
-    quantile = np.where(np.isfinite(effective), t.ppf(0.5 + confidence / 2, np.maximum(effective, 1.0)), norm.ppf(0.5 + confidence / 2))
+    quantile = np.where(
+        np.isfinite(effective), t.ppf(0.5 + confidence / 2, np.maximum(effective, 1.0)), norm.ppf(0.5 + confidence / 2)
+    )
     table["lower"], table["upper"] = table["value"] - quantile * table["sd"], table["value"] + quantile * table["sd"]
     checks, flags = _judge(table, method)
     table["flags"] = flags
     notes = []
     if method.lines:
         notes.append(
-            f"note: calibrated with published lines ({method.line_source}); their uncertainty is assumed: {100 * method.line_uncertainty:.0f} % of the "
-            f"slope, {100 * method.intercept_uncertainty:.0f} % of the intercept, {100 * method.repeatability:.0f} % repeatability, plus counting and spray noise"
+            f"note: calibrated with published lines ({method.line_source}); their uncertainty is assumed: "
+            f"{100 * method.line_uncertainty:.0f} % of the slope, {100 * method.intercept_uncertainty:.0f} % of the intercept, "
+            f"{100 * method.repeatability:.0f} % repeatability, "
+            "plus counting and spray noise"
         )
     return Quantification(batch.name, table, lines, tuple(checks), tuple(notes), independent, shared)

@@ -45,8 +45,9 @@ class Quantification:
     batch : str
         Batch name.
     table : pandas.DataFrame
-        One row per sample and analyte: sample, sample_type, inj_number, experiment, time_h, matrix, replicate, level, analyte, nominal, area,
-        is_area, ratio, ratio_sd, ion_ratio, rt_s, concentration (on the calibrators' scale), value, unit, sd, lower, upper, flags.
+        One row per sample and analyte: sample, sample_type, inj_number, experiment, time_h, matrix, replicate, level, analyte,
+        nominal, area, is_area, ratio, ratio_sd, ion_ratio, rt_s, concentration (on the calibrators' scale), value, unit, sd,
+        lower, upper, flags.
     calibration : mapping of str to Line
         Per analyte.
     checks : tuple of Check
@@ -81,7 +82,8 @@ class Quantification:
     def __str__(self) -> str:
         unknown = self.table[self.table["sample_type"] == "Unknown"]
         rows = [
-            f"{row.sample:<32} {row.analyte:<5} {row.value:10.4g} {row.unit:<8} sd {row.sd:.2g}  [{row.lower:.4g}, {row.upper:.4g}]  {row.flags}"
+            f"{row.sample:<32} {row.analyte:<5} {row.value:10.4g} {row.unit:<8} sd {row.sd:.2g}  "
+            f"[{row.lower:.4g}, {row.upper:.4g}]  {row.flags}"
             for row in unknown.itertuples()
         ]
         return "\n".join(rows + self.report)
@@ -110,8 +112,8 @@ class Quantification:
     def measurements(self, experiment: str | None = None, censor: bool = False) -> Measurements:
         """Return the unknowns as measurements for a fit.
 
-        Observables are named like the model's pools: ``asn_c`` in cells, ``asn_e`` in medium, ``asn_p`` in plasma; without a matrix the
-        analyte's own name.
+        Observables are named like the model's pools: ``asn_c`` in cells, ``asn_e`` in medium, ``asn_p`` in plasma; without a
+        matrix the analyte's own name.
 
         Parameters
         ----------
@@ -132,12 +134,26 @@ class Quantification:
         rows = np.flatnonzero(keep.to_numpy())
         if not rows.size:
             known = ", ".join(sorted(set(table["experiment"])) or ["none"])
-            raise DataError(f"batch '{self.batch}' has no result of an unknown in experiment '{experiment}'; its experiments are: {known}")
+            raise DataError(
+                f"batch '{self.batch}' has no result of an unknown in experiment '{experiment}'; its experiments are: {known}"
+            )
         chosen, covariance = table.iloc[rows], self.covariance(rows)
-        names = [f"{analyte}_{SUFFIX[matrix]}" if matrix else analyte for analyte, matrix in zip(chosen["analyte"], chosen["matrix"], strict=True)]
-        frame = pd.DataFrame({
-            "experiment": chosen["experiment"].to_numpy(), "time": chosen["time_h"].to_numpy(), "observable": names,
-            "value": chosen["value"].to_numpy(), "unit": chosen["unit"].to_numpy(), "sd": np.sqrt(np.diag(covariance)), "batch": self.batch,
-            "replicate": chosen["replicate"].to_numpy(), "censored": censor & chosen["flags"].str.contains("below LLOQ").to_numpy(),
-        }, columns=list(COLUMNS))  # fmt: skip
+        names = [
+            f"{analyte}_{SUFFIX[matrix]}" if matrix else analyte
+            for analyte, matrix in zip(chosen["analyte"], chosen["matrix"], strict=True)
+        ]
+        frame = pd.DataFrame(
+            {
+                "experiment": chosen["experiment"].to_numpy(),
+                "time": chosen["time_h"].to_numpy(),
+                "observable": names,
+                "value": chosen["value"].to_numpy(),
+                "unit": chosen["unit"].to_numpy(),
+                "sd": np.sqrt(np.diag(covariance)),
+                "batch": self.batch,
+                "replicate": chosen["replicate"].to_numpy(),
+                "censored": censor & chosen["flags"].str.contains("below LLOQ").to_numpy(),
+            },
+            columns=list(COLUMNS),
+        )
         return Measurements(frame, covariance)

@@ -1,4 +1,4 @@
-"""Acceptance rules as data: ICH M10 for calibrators, QCs and carry-over; CLSI C62-A for ion ratio, retention and internal standard."""
+"""Acceptance rules as data: ICH M10 for calibrators, QCs and carry-over; CLSI C62-A for ion ratio, retention and IS."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def _bias(rows: pd.DataFrame) -> np.ndarray:
 
 
 def check_calibrators(analyte: str, rows: pd.DataFrame, rules: Mapping[str, float]) -> list[Check]:
-    """Judge the calibrators: number of levels, share within limits (wider at the LLOQ), share of levels with an accepted calibrator.
+    """Judge the calibrators: number of levels, share within limits (wider at the LLOQ), share of levels with an accepted
+    calibrator.
 
     Parameters
     ----------
@@ -42,24 +43,48 @@ def check_calibrators(analyte: str, rows: pd.DataFrame, rules: Mapping[str, floa
     good = np.abs(_bias(rows)) <= limit
     share, levels = float(good.mean()), int(rows.loc[good, "nominal"].nunique())
     return [
-        Check(analyte, "calibrators", share, share >= rules["calibrators_passing"],
-              f"{analyte}: {int(good.sum())} of {len(rows)} calibrators lie within +-{100 * rules['calibrator_bias']:.0f} % "
-              f"(+-{100 * rules['lloq_bias']:.0f} % at the LLOQ)"),
-        Check(analyte, "levels", levels, levels >= rules["levels"], f"{analyte}: {levels} calibrator levels are accepted, {rules['levels']:.0f} are needed"),
-    ]  # fmt: skip
+        Check(
+            analyte,
+            "calibrators",
+            share,
+            share >= rules["calibrators_passing"],
+            f"{analyte}: {int(good.sum())} of {len(rows)} calibrators lie within +-{100 * rules['calibrator_bias']:.0f} % "
+            f"(+-{100 * rules['lloq_bias']:.0f} % at the LLOQ)",
+        ),
+        Check(
+            analyte,
+            "levels",
+            levels,
+            levels >= rules["levels"],
+            f"{analyte}: {levels} calibrator levels are accepted, {rules['levels']:.0f} are needed",
+        ),
+    ]
 
 
 def check_qcs(analyte: str, rows: pd.DataFrame, rules: Mapping[str, float]) -> list[Check]:
     """Judge the QCs: share of all, and share per level; see `check_calibrators`."""
     good = np.abs(_bias(rows)) <= rules["qc_bias"]
     checks = [
-        Check(analyte, "QC", float(good.mean()), float(good.mean()) >= rules["qc_passing"],
-              f"{analyte}: {int(good.sum())} of {len(rows)} QCs lie within +-{100 * rules['qc_bias']:.0f} %")
-    ]  # fmt: skip
+        Check(
+            analyte,
+            "QC",
+            float(good.mean()),
+            float(good.mean()) >= rules["qc_passing"],
+            f"{analyte}: {int(good.sum())} of {len(rows)} QCs lie within +-{100 * rules['qc_bias']:.0f} %",
+        )
+    ]
     for level in sorted(rows["level"].unique()):
         here = good[(rows["level"] == level).to_numpy()]
         share = float(here.mean())
-        checks.append(Check(analyte, f"QC {level}", share, share >= rules["qc_passing_level"], f"{analyte}: {int(here.sum())} of {here.size} {level} pass"))
+        checks.append(
+            Check(
+                analyte,
+                f"QC {level}",
+                share,
+                share >= rules["qc_passing_level"],
+                f"{analyte}: {int(here.sum())} of {here.size} {level} pass",
+            )
+        )
     return checks
 
 
@@ -95,14 +120,29 @@ def check_carry_over(analyte: str, rows: pd.DataFrame, lloq: float, rules: Mappi
         extra = area[blank] - rest
         found = float(extra.max() / at_lloq)
         fraction = max(float(np.mean(extra / area[blank - 1])), 0.0)
-        checks.append(Check(analyte, "carry-over", found, found <= rules["carry_over"],
-                            f"{analyte}: the blank after the top calibrator shows {100 * found:.1f} % of the LLOQ area (limit {100 * rules['carry_over']:.0f} %)"))
+        checks.append(
+            Check(
+                analyte,
+                "carry-over",
+                found,
+                found <= rules["carry_over"],
+                f"{analyte}: the blank after the top calibrator shows {100 * found:.1f} % of the LLOQ area "
+                f"(limit {100 * rules['carry_over']:.0f} %)",
+            )
+        )
     double = kind == "Double Blank"
     normal = float(np.median(standard[np.isin(kind, ["Standard", "QC"])])) if np.isin(kind, ["Standard", "QC"]).any() else 0.0
     if double.any() and normal > 0:
         found = float(standard[double].max() / normal)
-        checks.append(Check(analyte, "carry-over IS", found, found <= rules["carry_over_is"],
-                            f"{analyte}: double blanks show {100 * found:.2f} % of the IS area (limit {100 * rules['carry_over_is']:.0f} %)"))  # fmt: skip
+        checks.append(
+            Check(
+                analyte,
+                "carry-over IS",
+                found,
+                found <= rules["carry_over_is"],
+                f"{analyte}: double blanks show {100 * found:.2f} % of the IS area (limit {100 * rules['carry_over_is']:.0f} %)",
+            )
+        )
     return checks, fraction
 
 

@@ -1,14 +1,30 @@
-"""What the laboratory's tests share: a run with known pools, and where the real files are."""
+"""What the laboratory's tests share: runs with known pools, and where the real files are."""
 
+import math
 import os
 from pathlib import Path
 
 import pytest
+from scipy.special import lambertw
 
 POOLS = {
-    "asn_c": 1000.0, "asp_c": 3000.0, "gln_c": 5000.0, "glu_c": 10000.0, "ser_c": 1200.0, "arg_c": 300.0, "his_c": 310.0, "leu_c": 400.0,
-    "asn_e": 378.0, "asp_e": 150.0, "gln_e": 2000.0, "glu_e": 100.0, "ser_e": 280.0, "arg_e": 1000.0, "his_e": 90.0, "leu_e": 380.0,
-}  # fmt: skip
+    "asn_c": 1000.0,
+    "asp_c": 3000.0,
+    "gln_c": 5000.0,
+    "glu_c": 10000.0,
+    "ser_c": 1200.0,
+    "arg_c": 300.0,
+    "his_c": 310.0,
+    "leu_c": 400.0,
+    "asn_e": 378.0,
+    "asp_e": 150.0,
+    "gln_e": 2000.0,
+    "glu_e": 100.0,
+    "ser_e": 280.0,
+    "arg_e": 1000.0,
+    "his_e": 90.0,
+    "leu_e": 380.0,
+}
 
 
 class ConstantRun:
@@ -41,10 +57,6 @@ class MichaelisMentenTube(ConstantRun):
         return name == "kcat_asnase"
 
     def advance(self, t, duration, scale=None):
-        import math
-
-        from scipy.special import lambertw
-
         state = self.at(t)
         start = state["asn_e"]
         fall = self.vmax * scale["kcat_asnase"] * duration
@@ -54,16 +66,19 @@ class MichaelisMentenTube(ConstantRun):
 
 @pytest.fixture(scope="session")
 def pools():
+    """True pools, umol/L."""
     return dict(POOLS)
 
 
-@pytest.fixture
-def constant_run():
+@pytest.fixture(scope="session")
+def culture():
+    """Class of runs whose pools never change."""
     return ConstantRun
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tube():
+    """Class of runs in which asparaginase works on."""
     return MichaelisMentenTube
 
 

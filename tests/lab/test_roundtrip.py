@@ -11,12 +11,10 @@ pytest.importorskip("pyopenms", reason="mzML needs pyopenms")
 
 
 @pytest.fixture(scope="module")
-def ideal(tmp_path_factory, pools):
-    from conftest import ConstantRun
-
+def ideal(tmp_path_factory, culture):
     from asnsim.io.mzml import read_batch, write_batch
 
-    batch = measure(ConstantRun(pools), times=[0.0, 24.0], replicates=1, noise=False)
+    batch = measure(culture(), times=[0.0, 24.0], replicates=1, noise=False)
     folder = write_batch(batch, tmp_path_factory.mktemp("ideal") / "batch")
     return batch, folder, read_batch(folder)
 
