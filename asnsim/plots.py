@@ -18,7 +18,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from asnsim.errors import AsnsimError, DataError
 
-__all__ = ["OKABE_ITO", "plot_batch", "plot_depletion", "plot_fit", "plot_trajectory", "save"]
+__all__ = [
+    "OKABE_ITO", "plot_batch", "plot_crosscheck", "plot_depletion", "plot_fit", "plot_quantification", "plot_trajectory", "save",
+]
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _INK, _FAINT = "#333333", "#B8B8B8"
@@ -381,7 +383,7 @@ def plot_batch(batch, path: str | Path | None = None, samples: Sequence[str] = (
     for row, (injection, found) in enumerate(zip(chosen, traces, strict=True)):
         for column, name in enumerate(columns):
             axes = grid[row, column]
-            _dress(axes, name if row == 0 else "", _describe(injection.sample) + "\ncounts/s" if column == 0 else "")
+            _dress(axes, name if row == 0 else "", f"{injection.sample.name[:22]}\ncounts/s" if column == 0 else "")
             _draw_traces(axes, found.get(name, {}))
             if row == len(chosen) - 1:
                 axes.set_xlabel("retention time [s]", fontsize=8.5, color=_INK)
@@ -391,8 +393,63 @@ def plot_batch(batch, path: str | Path | None = None, samples: Sequence[str] = (
     return _finish(figure, path)
 
 
-def _describe(sample) -> str:
-    return sample.name if len(sample.name) <= 22 else f"{sample.name[:19]}..."
+def plot_quantification(result, path: str | Path | None = None) -> Figure:
+    """Draw quantified unknowns over time with their intervals, one panel per analyte and matrix.
+
+    Parameters
+    ----------
+    result : Quantification
+        Read: ``table`` (a DataFrame) with columns sample_type, analyte, matrix, time_h, value, lower, upper, unit.
+    path : str or Path, optional
+        Where to write the figure.
+
+    Returns
+    -------
+    Figure
+        Samples without a time stand side by side, in the order of the sequence.
+    """
+    table = result.table[(result.table["sample_type"] == "Unknown") & np.isfinite(result.table["value"].astype(float))]
+    if not len(table):
+        raise DataError("the batch has no quantified unknown to draw")
+    groups = list(table.groupby(["analyte", "matrix"], sort=False))
+    columns = min(4, len(groups))
+    figure = Figure(figsize=(2.7 * columns + 0.4, 2.0 * -(-len(groups) // columns) + 0.4), layout="constrained")
+    grid = figure.subplots(-(-len(groups) // columns), columns, squeeze=False).ravel()
+    for axes, ((analyte, matrix), rows) in zip(grid, groups, strict=False):
+        _dress(axes, f"{analyte}, {matrix}".rstrip(", "), _pretty(str(rows["unit"].iloc[0])))
+        value, lower, upper, time = (rows[name].to_numpy(float) for name in ("value", "lower", "upper", "time_h"))
+        timed = np.isfinite(time).all()
+        axes.errorbar(time if timed else np.arange(len(rows)), value, yerr=[value - lower, upper - value], fmt="o",
+                      markersize=3.5, color=OKABE_ITO[0], elinewidth=1, alpha=0.85)
+        _linear_axis(axes, np.concatenate([lower, upper]))
+        axes.set_xlabel("time [h]" if timed else "sample", fontsize=8.5, color=_INK)
+    for axes in grid[len(groups) :]:
+        axes.set_axis_off()
+    return _finish(figure, path)
+
+
+def plot_crosscheck(check, path: str | Path | None = None) -> Figure:
+    """Draw the largest relative deviation of every state, worst on top.
+
+    Parameters
+    ----------
+    check : CrossCheck
+        Read: ``table()`` with columns state, deviation; ``rtol``; ``model``.
+    path : str or Path, optional
+        Where to write the figure.
+    """
+    table = check.table()[::-1]
+    figure = Figure(figsize=(5.6, 0.19 * len(table) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    _dress(axes, f"{check.model}: deviation from libRoadRunner")
+    shown = np.maximum(table["deviation"].to_numpy(float), 1e-16)
+    axes.plot(shown, np.arange(len(table)), "o", color=OKABE_ITO[0], markersize=4)
+    axes.set_xscale("log")
+    axes.axvline(check.rtol, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.set_yticks(np.arange(len(table)), table["state"], fontsize=7)
+    axes.set_ylim(-0.8, len(table) - 0.2)
+    axes.set_xlabel(f"largest relative deviation; dashed: rtol {check.rtol:g}", fontsize=8.5, color=_INK)
+    return _finish(figure, path)
 
 
 def _typical(injections) -> list:
@@ -402,9 +459,7 @@ def _typical(injections) -> list:
     if standards:
         order = sorted(standards, key=_signal)
         chosen += [order[0], order[-1]] if len(order) > 1 else order
-    unknown = [item for item in injections if item.sample.type == "Unknown"]
-    by_matrix = {item.sample.matrix: item for item in reversed(unknown)}
-    chosen += list(by_matrix.values()) if len(by_matrix) > 1 else unknown[:2]
+    chosen += list({item.sample.matrix: item for item in reversed(injections) if item.sample.type == "Unknown"}.values())
     return chosen or list(injections[:4])
 
 

@@ -1,0 +1,492 @@
+"""The command line. Thin: every command loads, calls one function of the package, prints a table and writes what was asked for.
+
+Whatever goes wrong is one line on stderr and exit code 2; Ctrl-C is exit code 130. Heavy imports stand inside the commands so
+that ``asnsim --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from asnsim.errors import AsnsimError, DataError, ModelError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Simulate asparagine pools, dose them, measure them on a simulated LC-MS/MS, quantify and fit. "
+    "Times and doses take units: '48 h', '14 d', '2500 U/m^2 into peg_1 at 1 d'.",
+)
+
+Recipe = Annotated[str, typer.Argument(help="Recipe (see: asnsim models) or path of a .toml file.")]
+Overlays = Annotated[list[str] | None, typer.Argument(help="Parameter tables over the recipe, in order.", show_default=False)]
+Without = Annotated[list[str] | None, typer.Option("--without", help="Module to leave out; repeatable.", show_default=False)]
+Set = Annotated[list[str] | None, typer.Option("--set", help="name=value with unit; repeatable.", show_default=False)]
+Doses = Annotated[
+    list[str] | None,
+    typer.Option("--dose", help="'1000 U into asnase_e at 24 h over 1 h every 7 d times 2'; repeatable.", show_default=False),
+]
+Preculture = Annotated[str, typer.Option(help="Time in the clamped medium before 0, such as '400 h'; none if empty.")]
+Names = Annotated[str, typer.Option(help="States, rules or fluxes, separated by commas.", show_default=False)]
+Csv = Annotated[Path | None, typer.Option("--csv", help="Write the numbers as CSV.", show_default=False)]
+Figure = Annotated[Path | None, typer.Option("--figure", help="Write a figure (.png, .svg, .pdf).", show_default=False)]
+Rtol = Annotated[float, typer.Option(min=1e-12, max=1e-2, help="Relative tolerance of the solver.")]
+
+_PREFERRED = ("asn_e", "asn_c", "asn_p", "asn_csf", "asnase_p", "asnase_e", "cells")
+
+
+def _out() -> Console:
+    """Return a console on stdout: as wide as the terminal, or wide enough for a table in a file."""
+    return Console(width=None if sys.stdout.isatty() else 150, highlight=False)
+
+
+def _fail(message: str, code: int = 2) -> int:
+    """Write one line on stderr and return the exit code."""
+    Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(' '.join(message.split()))}", soft_wrap=True)
+    return code
+
+
+def _show(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    rows = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    for k, column in enumerate(columns):
+        numeric = bool(rows) and all(re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?|nan|-?inf|", row[k]) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    _out().print(table)
+
+
+def _wrote(path: Path | None) -> None:
+    if path is not None:
+        typer.echo(f"wrote {path}")
+
+
+@contextmanager
+def _progress(words: str):
+    """Give a callback (done, total): a bar on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(words, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _model(recipe: str, overlays: Sequence[str] | None, without: Sequence[str] | None, settings: Sequence[str] | None = None):
+    from asnsim.library import load_model
+
+    model = load_model(recipe, *(overlays or ()), without=tuple(without or ()))
+    if not settings:
+        return model
+    from asnsim.fit.recipe import with_texts
+
+    values = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            raise ModelError(f"'{text}' does not set anything; write for example --set 'asn_e=50 umol/L'")
+        values[name.strip()] = value.strip()
+    return with_texts(model, values)
+
+
+def _regimen(doses: Sequence[str] | None):
+    from asnsim.dosing import Regimen, parse_dose
+
+    return Regimen(tuple(parse_dose(text) for text in doses or ()))
+
+
+def _simulate(model, doses, until: str, preculture: str = "", times: Sequence[float] | None = None, rtol: float = 1e-6):
+    from asnsim.simulation import preculture as before
+    from asnsim.simulation import simulate
+    from asnsim.solvers import NDF
+
+    regimen = _regimen(doses)
+    if preculture:
+        regimen = before(model, preculture) + regimen
+    return simulate(model, regimen, until=until, times=times, solver=NDF(rtol=rtol))
+
+
+def parse_times(text: str) -> list[float]:
+    """Read times in h: ``'0:48:12 h'`` (start:stop:step, both ends included) or ``'0, 0.5, 24 h'``.
+
+    Raises
+    ------
+    DataError
+        If the text has another form, a step is not positive, or there are more than 10 000 times.
+    """
+    from asnsim.units import parse_time
+
+    match = re.fullmatch(r"\s*([-+.\deE:,;\s]*[\d.])\s*([A-Za-z]*)\s*", text)
+    if not match:
+        raise DataError(f"'{text}' is not a list of times; write for example '0:48:12 h' or '0, 6, 24 h'")
+    numbers, unit = match.groups()
+    if ":" not in numbers:
+        return [parse_time(f"{part} {unit}") for part in re.split(r"[,;\s]+", numbers.strip())]
+    parts = numbers.split(":")
+    if len(parts) != 3:
+        raise DataError(f"'{text}' needs start:stop:step, such as '0:48:12 h'")
+    start, stop, step = (parse_time(f"{part.strip()} {unit}") for part in parts)
+    if not step > 0 or stop < start:
+        raise DataError(f"'{text}' has no times; the step must be positive and the stop not before the start")
+    count = int((stop - start) / step * (1 + 1e-12)) + 1
+    if count > 10_000:
+        raise DataError(f"'{text}' makes {count} times; take a longer step")
+    return [start + k * step for k in range(count)]
+
+
+def _chosen(run, names: str) -> tuple[str, ...]:
+    """Return the names asked for, or what is usually looked at first."""
+    wanted = tuple(name.strip() for name in names.split(",") if name.strip())
+    if not wanted:
+        wanted = tuple(name for name in _PREFERRED if run.has(name)) or run.model.states[:6]
+    for name in wanted:
+        run[name]  # an unknown name fails here, with a suggestion
+    return wanted
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False
+) -> None:
+    if version:
+        from asnsim import __version__
+
+        typer.echo(f"asnsim {__version__}")
+        raise typer.Exit()
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def models(csv: Csv = None) -> None:
+    """List recipes, overlays and methods."""
+    from asnsim.library import list_overlays, list_recipes, read_recipe
+    from asnsim.tables import models_folder, write_table
+
+    folder = models_folder()
+    rows = [("recipe", name, read_recipe(name).title) for name in list_recipes()]
+    for name in list_overlays():
+        first = (folder / "parameters" / f"{name}.tsv").read_text(encoding="utf-8").partition("\n")[0]
+        rows.append(("overlay", name, first.lstrip("# ") if first.startswith("#") else ""))
+    methods = sorted(path.stem for path in (folder / "methods").glob("*.toml"))
+    rows += [("method", name, "LC-MS/MS method") for name in methods if not name.startswith("bench_")]
+    _show(("kind", "name", "what it is"), rows)
+    if csv:
+        _wrote(write_table(csv, ("kind", "name", "what it is"), rows))
+
+
+@app.command()
+def show(
+    recipe: Recipe,
+    overlays: Overlays = None,
+    without: Without = None,
+    latex: Annotated[bool, typer.Option("--latex", help="The differential equations as LaTeX instead.")] = False,
+    csv: Csv = None,
+) -> None:
+    """Print a model as Antimony or LaTeX; --csv writes its numbers."""
+    from asnsim.tables import write_table
+
+    model = _model(recipe, overlays, without)
+    if latex:
+        from asnsim.equations import build_equations
+
+        typer.echo(build_equations(model).latex())
+    else:
+        typer.echo(str(model), nl=False)
+    if csv:
+        columns = ("name", "value", "unit", "lower", "upper", "spread", "status", "source", "note")
+        write_table(csv, columns, [[getattr(p, column) for column in columns] for p in model.parameters.values()])
+
+
+@app.command()
+def simulate(
+    recipe: Recipe,
+    overlays: Overlays = None,
+    until: Annotated[str, typer.Option(help="End, with unit.")] = "48 h",
+    dose: Doses = None,
+    set_: Set = None,
+    without: Without = None,
+    preculture: Preculture = "",
+    names: Names = "",
+    csv: Csv = None,
+    figure: Figure = None,
+    rtol: Rtol = 1e-6,
+) -> None:
+    """Run a model, with doses; print, draw or write quantities."""
+    run = _simulate(_model(recipe, overlays, without, set_), dose, until, preculture, rtol=rtol)
+    chosen = _chosen(run, names)
+    rows = []
+    for name in chosen:
+        values = run[name]
+        rows.append((name, float(values[0]), float(values.min()), float(values.max()), float(values[-1]), run.unit(name)))
+    title = f"{run.model.name}: {run.t[0]:g} to {run.t[-1]:g} h"
+    _show(("quantity", "start", "lowest", "highest", "end", "unit"), rows, title)
+    if csv:
+        _wrote(run.to_csv(csv, chosen))
+    if figure:
+        run.plot(*chosen, path=figure)
+        _wrote(figure)
+
+
+def _patient(line: str, product: str, settings: Sequence[str]):
+    """Return a child with cells of one line, settled for ten days in the unperturbed marrow.
+
+    The population starts at a twentieth of what its niche holds, as in `asnsim.demo.dose_child`.
+    """
+    from asnsim.simulation import simulate
+
+    model = _model("dosing", (product, line), (), settings)
+    model = model.with_parameters(cytosol=0.05 * model.value("cells_max") * model.value("cell_volume"))
+    settled = simulate(model, until="10 d", times=[0.0, 240.0])
+    start = dict(zip(model.states, map(float, settled.x[-1]), strict=True)) | {"cytosol": model.value("cytosol")}
+    return model.with_parameters(start)
+
+
+@app.command()
+def dose(
+    amount: Annotated[str, typer.Option(help="U, or per m^2 or kg.")] = "2500 U/m^2",
+    every: Annotated[str, typer.Option(help="Interval.")] = "14 d",
+    times: Annotated[int, typer.Option(min=1, max=200, help="Number of doses.")] = 3,
+    duration: Annotated[str, typer.Option(help="Length of the infusion; 0 h is a bolus.")] = "1 h",
+    until: Annotated[str, typer.Option(help="End; by default 30 d after the last dose.", show_default=False)] = "",
+    cap: Annotated[str, typer.Option(help="Largest single dose, such as '3750 U'.", show_default=False)] = "",
+    into: Annotated[str, typer.Option(help="peg_1 is intravenous, peg_depot intramuscular.")] = "peg_1",
+    bsa: Annotated[str, typer.Option(help="Body surface, such as '1.0 m^2'.", show_default=False)] = "",
+    weight: Annotated[str, typer.Option(help="Body weight, such as '28 kg'.", show_default=False)] = "",
+    set_: Set = None,
+    product: Annotated[str, typer.Option(help="Overlay of the asparaginase product.")] = "pegaspargase",
+    line: Annotated[list[str] | None, typer.Option(help="Overlay of a cell line; repeatable.", show_default=False)] = None,
+    csv: Csv = None,
+    figure: Figure = None,
+) -> None:
+    """Dose a patient with asparaginase and see what cells do."""
+    import numpy as np
+
+    from asnsim.dosing import Regimen
+    from asnsim.simulation import simulate
+    from asnsim.tables import write_table
+    from asnsim.units import parse_time
+
+    settings = [*(set_ or ()), *(f"{name}={text}" for name, text in (("bsa", bsa), ("weight", weight)) if text)]
+    regimen = Regimen.repeat(amount, into=into, every=every, times=times, duration=duration, **({"cap": cap} if cap else {}))
+    interval = parse_time(every, "the interval")
+    last = (times - 1) * interval
+    end = parse_time(until, "the end") if until else last + 720.0
+    rows, runs = [], {}
+    for name in line or ("all_low_asns", "solid_143b"):
+        grid = np.linspace(0.0, end, int(min(max(end, 400.0), 20_000.0)) + 1) if end > 0 else None
+        run = runs[name] = simulate(_patient(name, product, settings), regimen, until=end, times=grid)
+        activity = run["asnase_p"]
+        repeats = [k * interval for k in range(1, times) if k * interval <= end]
+        trough = min((run.at(t, "before")["asnase_p"] for t in repeats), default=float(activity[-1]))
+        cells = run["cells"]
+        days = (run.duration(activity > 100.0) / 24, run.duration(run["asn_p"] < 1.0) / 24)
+        levels = (float(activity.max()), float(trough), float(run["asn_p"].min()))
+        rows.append((name, *days, *levels, float(cells[0]), float(cells.min()), float(cells[-1])))
+    columns = ("cells of", "days activity > 100 U/L", "days plasma Asn < 1 umol/L", "peak U/L", "trough U/L", "lowest Asn umol/L",
+               "cells at start", "cells lowest", "cells at end")
+    _show(columns, rows, f"{times} x {amount} into {into}, until {end / 24:g} d")
+    typer.echo("trough: before a repeat, or at the end where there is none")
+    if csv:
+        _wrote(write_table(csv, columns, rows))
+    if figure:
+        from asnsim.plots import plot_depletion
+
+        plot_depletion(runs, figure)
+        _wrote(figure)
+
+
+@app.command()
+def measure(
+    recipe: Recipe,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the batch; must be new or empty.")],
+    overlays: Overlays = None,
+    times: Annotated[str, typer.Option(help="Sampling times, '0:48:12 h' or '0, 6, 24 h'.")] = "0:48:12 h",
+    until: Annotated[str, typer.Option(help="End of the run; by default the last sample.", show_default=False)] = "",
+    dose: Doses = None,
+    set_: Set = None,
+    without: Without = None,
+    preculture: Preculture = "",
+    protocol: Annotated[str, typer.Option(help="Method of the laboratory.")] = "hilic_mrm",
+    replicates: Annotated[int, typer.Option(min=1, max=1000, help="Vials per time and matrix.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same batch.")] = 7,
+    noise: Annotated[bool, typer.Option("--noise/--no-noise", help="Without noise the pools come back exactly.")] = True,
+    figure: Figure = None,
+) -> None:
+    """Sample a run and acquire a simulated LC-MS/MS batch."""
+    from asnsim.io import write
+    from asnsim.lcms import measure as acquire
+
+    moments = parse_times(times)
+    run = _simulate(_model(recipe, overlays, without, set_), dose, until or f"{max(moments)!r} h", preculture)
+    for moment in moments:
+        if not run.t[0] <= moment <= run.t[-1]:
+            raise DataError(f"a sample at {moment:g} h lies outside the run, {run.t[0]:g} to {run.t[-1]:g} h; set --until later")
+    with _progress("acquiring") as progress:
+        batch = acquire(run, protocol, times=moments, replicates=replicates, seed=seed, noise=noise, progress=progress)
+    write(batch, out)
+    typer.echo(f"wrote {len(batch.injections)} injections to {out}")
+    if figure:
+        from asnsim.plots import plot_batch
+
+        plot_batch(batch, figure)
+        _wrote(figure)
+
+
+@app.command()
+def quantify(
+    folder: Annotated[Path, typer.Argument(help="Folder of a batch: mzML files, sequence.csv, concentrations.csv.")],
+    method: Annotated[str, typer.Option(help="Method; by default the one named in the folder.", show_default=False)] = "",
+    data: Annotated[Path | None, typer.Option(help="Write the unknowns as data for a fit (CSV).", show_default=False)] = None,
+    csv: Csv = None,
+    figure: Figure = None,
+) -> None:
+    """Quantify a batch, real or simulated, blind."""
+    from asnsim.io import read
+    from asnsim.quantify import quantify as evaluate
+    from asnsim.tables import write_table
+
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; give the folder of a batch")
+    batch = read(folder)
+    with _progress("integrating") as progress:
+        result = evaluate(batch, method=method or batch.method or "hilic_mrm", progress=progress)
+    unknown = result.table[result.table["sample_type"] == "Unknown"]
+    columns = ["sample", "analyte", "value", "unit", "sd", "lower", "upper", "flags"]
+    _show(columns, unknown[columns].astype(object).to_numpy().tolist(), f"{batch.name}: {len(unknown)} results")
+    for sentence in result.report:
+        typer.echo(sentence)
+    if csv:
+        _wrote(write_table(csv, list(result.table.columns), result.table.astype(object).to_numpy().tolist()))
+    if data:
+        _wrote(result.measurements().to_csv(data))
+    if figure:
+        from asnsim.plots import plot_quantification
+
+        plot_quantification(result, figure)
+        _wrote(figure)
+
+
+@app.command()
+def fit(
+    problem: Annotated[Path, typer.Argument(help="Fitting problem (.toml).")],
+    starts: Annotated[int, typer.Option(min=1, max=10_000, help="Number of starts.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same answer.")] = 1,
+    csv: Csv = None,
+    figure: Figure = None,
+) -> None:
+    """Fit parameters to data, with intervals and verdicts."""
+    from asnsim.fit import fit as optimise
+    from asnsim.fit import read_problem
+    from asnsim.tables import write_table
+
+    task = read_problem(problem)
+    with _progress("fitting") as progress:
+        result = optimise(task, starts=starts, seed=seed, progress=progress)
+    table = result.table()
+    rows = table.astype(object).to_numpy().tolist()
+    _show(list(table.columns), rows, f"cost {result.cost:.4g} for {result.n} data; {result.message}")
+    if csv:
+        _wrote(write_table(csv, list(table.columns), rows))
+    if figure:
+        from asnsim.plots import plot_fit
+
+        plot_fit(result, figure)
+        _wrote(figure)
+
+
+@app.command()
+def crosscheck(
+    recipe: Recipe,
+    overlays: Overlays = None,
+    until: Annotated[str, typer.Option(help="End; by default 7 d, 48 h or 28 d by recipe.", show_default=False)] = "",
+    rtol: Rtol = 1e-8,
+    dose: Doses = None,
+    without: Without = None,
+    csv: Csv = None,
+    figure: Figure = None,
+) -> None:
+    """Compare every state with libRoadRunner."""
+    from asnsim.io.crosscheck import crosscheck as check
+
+    result = check(_model(recipe, overlays, without), _regimen(dose) if dose else None, until or None, rtol)
+    table = result.table()
+    _show(list(table.columns), table.head(10).astype(object).to_numpy().tolist(), "ten worst states")
+    typer.echo(str(result))
+    if csv:
+        _wrote(result.to_csv(csv))
+    if figure:
+        from asnsim.plots import plot_crosscheck
+
+        plot_crosscheck(result, figure)
+        _wrote(figure)
+
+
+@app.command()
+def export(
+    words: Annotated[list[str], typer.Argument(metavar="RECIPE [OVERLAY]... PATH", help="Model, and .ant or .xml to write.")],
+    without: Without = None,
+) -> None:
+    """Write a model as Antimony or SBML."""
+    from asnsim.io import write
+
+    if len(words) < 2:
+        raise ModelError("export needs a recipe and a path, such as: asnsim export cell rpmi cell.xml")
+    _wrote(write(_model(words[0], words[1:-1], without), words[-1]))
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option("--out", help="Folder for figures and tables.")] = Path("demo_output")) -> None:
+    """Run the whole loop: dose, fit, measure, quantify, fit."""
+    from asnsim.demo import run_demo
+
+    report = run_demo(out, lambda words: typer.echo(f"... {words}", err=True))
+    _show(("part", "quantity", "reported or true", "found", "comment"), report.rows)
+    _wrote(out)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, 2 for an error with its one line on stderr, 130 for Ctrl-C.
+
+    An error nobody foresaw is one line too, with exit code 1; ``ASNSIM_TRACEBACK=1`` shows where it came from.
+    """
+    try:
+        code = app(list(sys.argv[1:] if arguments is None else arguments), prog_name="asnsim", standalone_mode=False)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except BrokenPipeError:  # a reader such as head has gone; leave a stdout that can be flushed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except AsnsimError as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(f"{error.filename or 'a file'}: {error.strerror or error}; choose another place")
+    except Exception as error:
+        if hasattr(error, "format_message"):  # a wrong option or argument
+            return _fail(error.format_message())
+        if os.environ.get("ASNSIM_TRACEBACK"):
+            raise
+        words = f"unexpected {type(error).__name__}: {error}; this is a bug, please report it (ASNSIM_TRACEBACK=1 shows where)"
+        return _fail(words, 1)
+    return _fail("interrupted", 130) if code == 130 else int(code or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
