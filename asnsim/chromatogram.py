@@ -415,6 +415,11 @@ class Sample:
     recovery: float = 1.0
     file: str = ""
 
+    def __post_init__(self):
+        for name in ("dilution_factor", "recovery"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise DataError(f"sample '{self.name}': {name} {getattr(self, name):g} is not a positive number")
+
 
 @dataclass(frozen=True, slots=True)
 class Injection:

@@ -7,6 +7,7 @@ parameter too narrow.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -140,7 +141,7 @@ class Measurements:
         write_table(
             path,
             COLUMNS,
-            [[repr(item) if isinstance(item, float) else item for item in row] for row in self.table.to_numpy(dtype=object)],
+            [[_text(item) for item in row] for row in self.table.to_numpy(dtype=object)],
         )
         beside = _beside(path)
         if np.count_nonzero(self.covariance - np.diag(np.diag(self.covariance))):
@@ -170,7 +171,7 @@ class Measurements:
             records.append(
                 {
                     "experiment": row["experiment"],
-                    "time": row.number("time"),
+                    "time": row.number("time", math.nan),  # a real sample may have none
                     "observable": row["observable"],
                     "value": row.number("value"),
                     "unit": row["unit"] or "umol/L",
@@ -186,6 +187,12 @@ class Measurements:
                 [[row.number(f"r{index}") for index in range(1, len(records) + 1)] for row in read_csv(_beside(path))]
             )
         return cls.from_frame(pd.DataFrame.from_records(records, columns=list(COLUMNS)), covariance)
+
+
+def _text(item: object) -> object:
+    if isinstance(item, float):
+        return "" if math.isnan(item) else repr(float(item))
+    return item
 
 
 def _beside(path: Path) -> Path:

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from asnsim.chromatogram import Batch, Chromatogram, Injection, Nominal, Sample
-from asnsim.errors import DataError, MissingExtraError
+from asnsim.errors import DataError, MissingExtraError, suggest
 from asnsim.tables import Row, read_csv, write_table
 
 __all__ = ["read_batch", "read_mzml", "write_batch", "write_mzml"]
@@ -45,6 +45,19 @@ SEQUENCE = (
 )
 CONCENTRATIONS = ("sample_name", "analyte", "actual_concentration", "IS_actual_concentration", "concentration_units")
 SAMPLE_TYPES = ("Unknown", "Standard", "QC", "Blank", "Double Blank", "Zero", "Solvent")
+# words of other programs (MassHunter, midar) for the same types
+SYNONYMS = {
+    "sample": "Unknown",
+    "spl": "Unknown",
+    "cal": "Standard",
+    "calibrator": "Standard",
+    "hqc": "QC",
+    "mqc": "QC",
+    "lqc": "QC",
+}
+SYNONYMS |= {"pblk": "Blank", "ublk": "Double Blank", "doubleblank": "Double Blank", "sblk": "Solvent", "iblk": "Solvent"}
+SYNONYMS |= {name.lower(): name for name in SAMPLE_TYPES}
+UNITS = {"umol/L": 1.0, "uM": 1.0, "nmol/L": 1e-3, "nM": 1e-3, "mmol/L": 1e3, "mM": 1e3, "pmol/L": 1e-6, "pM": 1e-6}  # to umol/L
 _CLOSED = re.compile(rb"</(indexedmzML|mzML)>\s*$")
 _NATIVE_SIGN = re.compile(r"^\s*([+-])\s*SRM")
 
@@ -334,9 +347,11 @@ def write_batch(batch: Batch, folder: str | Path, progress: Callable[[int, int],
 
 
 def _sample(row: Row) -> Sample:
-    sample_type = row["sample_type"] or "Unknown"
-    if sample_type not in SAMPLE_TYPES:
-        raise DataError(f"{row.where}, column 'sample_type': '{sample_type}' is not one of {', '.join(SAMPLE_TYPES)}")
+    sample_type = SYNONYMS.get((row["sample_type"] or "Unknown").lower())
+    if not row["sample_name"]:
+        raise DataError(f"{row.where}, column 'sample_name': is empty; every vial needs a name")
+    if sample_type is None:
+        raise DataError(f"{row.where}, column 'sample_type': '{row['sample_type']}' is not one of {', '.join(SAMPLE_TYPES)}")
     nan = math.nan
     file = row["original_filename"] or row["sample_name"]
     if Path(file).name != file or file in (".", ".."):
@@ -358,6 +373,23 @@ def _sample(row: Row) -> Sample:
         row.number("recovery", 1.0),
         file if file.lower().endswith(".mzml") else f"{file}.mzML",
     )
+
+
+def _nominal(path: Path, names: list[str]) -> tuple[Nominal, ...]:
+    """Read prepared concentrations, in umol/L; every row must name a vial of the sequence."""
+    if not path.is_file():
+        return ()
+    out = []
+    for row in read_csv(path, required=CONCENTRATIONS[:3]):
+        unit = row["concentration_units"] or "umol/L"
+        if unit not in UNITS:
+            raise DataError(f"{row.where}, column 'concentration_units': '{unit}' is not one of {', '.join(UNITS)}")
+        if row["sample_name"] not in names:
+            known = suggest(row["sample_name"], names)
+            raise DataError(f"{row.where}: '{row['sample_name']}' is not a sample of the sequence{known or '; check the name'}")
+        value, standard = row.number("actual_concentration"), row.number("IS_actual_concentration", math.nan)
+        out.append(Nominal(row["sample_name"], row["analyte"], value * UNITS[unit], standard * UNITS[unit]))
+    return tuple(out)
 
 
 def read_batch(folder: str | Path, progress: Callable[[int, int], None] | None = None) -> Batch:
@@ -401,19 +433,7 @@ def read_batch(folder: str | Path, progress: Callable[[int, int], None] | None =
         injections.append(Injection(sample, read_mzml(folder / sample.file)))
         if progress is not None:
             progress(done, len(samples))
-    nominal: tuple[Nominal, ...] = ()
-    if (folder / "concentrations.csv").is_file():
-        rows = read_csv(folder / "concentrations.csv", required=CONCENTRATIONS[:3])
-        nominal = tuple(
-            Nominal(
-                row["sample_name"],
-                row["analyte"],
-                row.number("actual_concentration"),
-                row.number("IS_actual_concentration", math.nan),
-                row["concentration_units"] or "umol/L",
-            )
-            for row in rows
-        )
+    nominal = _nominal(folder / "concentrations.csv", [sample.name for sample in samples])
     method = folder / "method.toml"
     text = method.read_text(encoding="utf-8") if method.is_file() else ""
     named = re.search(r'^name = "([^"]+)"', text, flags=re.MULTILINE)

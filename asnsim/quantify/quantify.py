@@ -133,6 +133,15 @@ def _lines(table: pd.DataFrame, batch: Batch, method: Method) -> dict[str, Line]
 
 
 def _nominal(table: pd.DataFrame, batch: Batch) -> pd.Series:
+    """Look up prepared concentrations; one amount of internal standard for all vials is what makes ratios comparable."""
+    for name in set(table["analyte"]):
+        amounts = {item.IS_actual_concentration for item in batch.nominal if item.analyte == name}
+        amounts = sorted(value for value in amounts if value == value)
+        if amounts and amounts[-1] > amounts[0] * (1.0 + 1e-9):
+            raise DataError(
+                f"batch '{batch.name}', {name}: internal standard concentrations from {amounts[0]:g} to {amounts[-1]:g} are stated"
+                "; quantify vials with different amounts of internal standard as separate batches"
+            )
     known = {(item.sample_name, item.analyte): item.actual_concentration for item in batch.nominal}
     return pd.Series([known.get(key, math.nan) for key in zip(table["sample"], table["analyte"], strict=True)], index=table.index)
 
@@ -257,6 +266,8 @@ def quantify(
     checks, flags = _judge(table, method)
     table["flags"] = flags
     notes = []
+    if batch.method and batch.method != method.name:
+        notes.append(f"note: the batch says it was acquired with {batch.method} but is quantified with {method.name}")
     if method.lines:
         notes.append(
             f"note: calibrated with published lines ({method.line_source}); their uncertainty is assumed: "

@@ -70,14 +70,20 @@ class Quantification:
 
     @property
     def report(self) -> list[str]:
-        """One sentence per judged rule and note; failed rules first."""
-        ordered = sorted(self.checks, key=lambda check: check.passed)
-        return [f"{'pass' if check.passed else 'FAIL'}: {check.sentence}" for check in ordered] + list(self.notes)
+        """One sentence per judged rule and note; what failed comes first.
+
+        ``FAIL`` rejects the run; ``flag`` is carry-over above its limit, whose victims carry a flag of their own.
+        """
+        verdict = [
+            ("pass" if check.passed else "flag" if _flags_only(check) else "FAIL", check.sentence) for check in self.checks
+        ]
+        ordered = sorted(verdict, key=lambda item: ("FAIL", "flag", "pass").index(item[0]))
+        return [f"{word}: {sentence}" for word, sentence in ordered] + list(self.notes)
 
     @property
     def passed(self) -> bool:
         """Whether calibrators and QCs of every analyte are accepted (carry-over flags samples instead of failing the run)."""
-        return all(check.passed for check in self.checks if not check.rule.startswith("carry-over"))
+        return all(check.passed for check in self.checks if not _flags_only(check))
 
     def __str__(self) -> str:
         unknown = self.table[self.table["sample_type"] == "Unknown"]
@@ -157,3 +163,7 @@ class Quantification:
             columns=list(COLUMNS),
         )
         return Measurements(frame, covariance)
+
+
+def _flags_only(check: Check) -> bool:
+    return check.rule.startswith("carry-over")

@@ -182,6 +182,7 @@ def test_missing_file_of_a_sequence_is_named(tmp_path):
     ("old", "new", "words"),
     [
         ("Standard", "Sandard", "not one of Unknown"),
+        (",2.0,", ",-2.0,", "is not a positive number"),
         ("1.mzML", "../1.mzML", "plain name"),
         (",0.1,", ",soon,", "'soon' is not a number"),
     ],
@@ -192,6 +193,36 @@ def test_wrong_sequence_is_named(tmp_path, old, new, words):
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(DataError, match=words):
         read_batch(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("CAL1,", "CAL11,", "did you mean 'CAL1'"),
+        ("umol/L", "mg/dL", "'mg/dL' is not one of umol/L"),
+        ("asn,0", "asn,x0", "not a number"),
+    ],
+)
+def test_wrong_concentrations_are_named(tmp_path, old, new, words):
+    folder = write_batch(batch(), tmp_path / "out")
+    path = folder / "concentrations.csv"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(DataError, match=words):
+        read_batch(folder)
+
+
+def test_units_and_words_of_other_programs_are_understood(tmp_path):
+    folder = write_batch(batch(), tmp_path / "out")
+    for name, old, new in (
+        ("concentrations.csv", "umol/L", "nM"),
+        ("sequence.csv", "Standard", "CAL"),
+        ("sequence.csv", "Unknown", "SPL"),
+    ):
+        path = folder / name
+        path.write_text(path.read_text().replace(old, new))
+    back = read_batch(folder)
+    assert back.nominal[0].actual_concentration == pytest.approx(1e-3 / 3)
+    assert [item.sample.type for item in back.injections] == ["Standard", "Unknown"]
 
 
 def test_empty_folder_is_named(tmp_path):

@@ -158,7 +158,7 @@ def test_nothing_is_flagged_without_a_fault(noisy):
 def test_carry_over_is_reported_and_flagged(culture):
     dirty = ASN.with_bench(injection={"carry_over": 0.02})
     result = quantify(measure(culture({"asn_c": 5000.0, "asn_e": 2.0}), dirty, [0.0], 8, seed=4))
-    assert any(line.startswith("FAIL") and "blank after the top calibrator" in line for line in result.report)
+    assert any(line.startswith("flag") and "blank after the top calibrator" in line for line in result.report)
     table = result.table.sort_values("inj_number")
     after = table["area"].shift(1) * 0.02 > 0.1 * table["area"].abs()
     judged = table[after & (table["sample_type"] == "Unknown")]
@@ -213,3 +213,13 @@ def test_progress_is_told(noisy):
 def test_result_prints_one_line_per_unknown(noisy):
     text = str(quantify(noisy))
     assert text.count("run_t") == 12 and "calibrators lie within" in text
+
+
+def test_different_amounts_of_internal_standard_are_refused(noisy):
+    nominal = (replace(noisy.nominal[0], IS_actual_concentration=7.0), *noisy.nominal[1:])
+    with pytest.raises(DataError, match="internal standard concentrations from 5 to 7"):
+        quantify(replace(noisy, nominal=nominal))
+
+
+def test_another_method_than_stated_is_noted(noisy):
+    assert any("acquired with other" in line for line in quantify(replace(noisy, method="other")).report)
