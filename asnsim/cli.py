@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from asnsim.errors import AsnsimError, DataError, ModelError
+from asnsim.errors import AsnsimError, DataError, DoseError, ModelError
 
 __all__ = ["app", "main"]
 
@@ -61,7 +61,7 @@ def _fail(message: str, code: int = 2) -> int:
 
 def _show(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
     table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    rows = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    rows = [[f"{cell + 0.0:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
     for k, column in enumerate(columns):
         numeric = bool(rows) and all(re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?|nan|-?inf|", row[k]) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
@@ -252,6 +252,9 @@ def _patient(line: str, product: str, settings: Sequence[str]):
     from asnsim.simulation import simulate
 
     model = _model("dosing", (product, line), (), settings)
+    for name in ("bsa", "weight"):
+        if not model.value(name) > 0:
+            raise DoseError(f"{name} must be positive, not {model.value(name):g}")
     model = model.with_parameters(cytosol=0.05 * model.value("cells_max") * model.value("cell_volume"))
     settled = simulate(model, until="10 d", times=[0.0, 240.0])
     start = dict(zip(model.states, map(float, settled.x[-1]), strict=True)) | {"cytosol": model.value("cytosol")}

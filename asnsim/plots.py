@@ -405,12 +405,7 @@ def plot_quantification(result, path: str | Path | None = None) -> Figure:
     result : Quantification
         Read: ``table`` (a DataFrame) with columns sample_type, analyte, matrix, time_h, value, lower, upper, unit.
     path : str or Path, optional
-        Where to write the figure.
-
-    Returns
-    -------
-    Figure
-        Samples without a time stand side by side, in the order of the sequence.
+        Where to write the figure; samples without a time stand side by side in it.
     """
     table = result.table[(result.table["sample_type"] == "Unknown") & np.isfinite(result.table["value"].astype(float))]
     if not len(table):

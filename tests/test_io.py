@@ -144,7 +144,7 @@ def test_write_run_and_batch(tmp_path):
     [
         (lambda folder: write(asnsim.load_model("teaching"), folder / "a.xmll"), UnsupportedFeatureError, "did you mean '.xml'"),
         (lambda folder: write(asnsim.load_model("teaching"), folder / "a"), UnsupportedFeatureError, "not a format of models"),
-        (lambda folder: write(3, folder / "a.csv"), UnsupportedFeatureError, "objects of type int cannot be written"),
+        (lambda folder: write(3, folder / "a.csv"), UnsupportedFeatureError, "a int object has no file format"),
         (lambda folder: read(folder / "absent.xml"), DataError, "no such file"),
         (lambda folder: crosscheck(asnsim.load_model("teaching"), until="3 kg"), AsnsimError, "3 kg"),
     ],

@@ -160,7 +160,8 @@ def _injection(name, kind, matrix="", height=1e4, ids=("asn.quantifier", "asn.IS
 def test_batch(tmp_path):
     batch = SimpleNamespace(injections=(
         _injection("Blank_1", "Blank", height=10.0), _injection("high", "Standard", height=1e6),
-        _injection("low", "Standard", height=1e3), _injection("middle", "Standard"), _injection("c1", "Unknown", "cells"), _injection("c2", "Unknown", "cells"),
+        _injection("low", "Standard", height=1e3), _injection("middle", "Standard"),
+        _injection("c1", "Unknown", "cells"), _injection("c2", "Unknown", "cells"),
         _injection("m1", "Unknown", "medium"),
     ))
     figure = plots.plot_batch(batch, tmp_path / "b.png")

@@ -52,7 +52,7 @@ def write(obj: object, path: str | Path) -> Path:
 
         return Path(write_batch(obj, path))
     if not hasattr(obj, "to_csv"):
-        raise UnsupportedFeatureError(f"{path}: objects of type {type(obj).__name__} cannot be written; give a model, run or batch")
+        raise UnsupportedFeatureError(f"{path}: a {type(obj).__name__} object has no file format; give a model, run or batch")
     if path.suffix.lower() != ".csv":
         raise UnsupportedFeatureError(f"{path}: {type(obj).__name__} objects are written as CSV; give a name that ends in .csv")
     return obj.to_csv(path)
