@@ -22,7 +22,7 @@ import numpy as np
 
 from asnsim.chromatogram import Batch, Chromatogram, Injection, Nominal, Sample
 from asnsim.errors import DataError, MissingExtraError, suggest
-from asnsim.tables import Row, read_csv, write_table
+from asnsim.tables import Row, read_csv, read_toml, write_table
 
 __all__ = ["read_batch", "read_mzml", "write_batch", "write_mzml"]
 
@@ -435,6 +435,7 @@ def read_batch(folder: str | Path, progress: Callable[[int, int], None] | None =
             progress(done, len(samples))
     nominal = _nominal(folder / "concentrations.csv", [sample.name for sample in samples])
     method = folder / "method.toml"
-    text = method.read_text(encoding="utf-8") if method.is_file() else ""
-    named = re.search(r'^name = "([^"]+)"', text, flags=re.MULTILINE)
-    return Batch(folder.name, tuple(injections), nominal, named[1] if named else "", text)
+    if not method.is_file():
+        return Batch(folder.name, tuple(injections), nominal)
+    name = str(read_toml(method).get("name", ""))
+    return Batch(folder.name, tuple(injections), nominal, name, method.read_text(encoding="utf-8"))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asnsim.chromatogram import Chromatogram, Transition, cross_talk
+from asnsim.chromatogram import Chromatogram, Transition
+from asnsim.isotopes import cross_talk
 from asnsim.lcms.draws import Draws
 from asnsim.lcms.protocol import Protocol
 from asnsim.lcms.separation import emg, schedule

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from asnsim.chromatogram import Analyte, load_method, method_analytes
+from asnsim.chromatogram import Analyte, check_keys, load_method, method_analytes
 from asnsim.errors import DataError, suggest
 
 __all__ = ["MATRICES", "Protocol"]
@@ -55,7 +55,7 @@ class Protocol:
         Raises
         ------
         DataError
-            If the method names no bench, or a section is missing.
+            If the method names no bench, or a key is missing or unknown.
         """
         if isinstance(name, Protocol):
             return name
@@ -63,10 +63,12 @@ class Protocol:
         analytes = method_analytes(method, path)
         if "bench" not in method:
             raise DataError(f"{path.name}: cannot be measured with; a protocol names its bench (see hilic_mrm.toml)")
-        bench, bench_path = load_method(method["bench"])
-        for section in ("sampling", "wash", "extraction", "preparation", "injection", "lc", "esi", "detector", "assays"):
-            if section not in bench:
-                raise DataError(f"{bench_path.name}: section [{section}] is missing; copy it from bench_qtrap.toml")
+        beside = path.parent / f"{method['bench']}.toml"  # a method of the user's own may bring its own bench
+        bench, bench_path = load_method(beside if beside.is_file() else method["bench"])
+        check_keys(bench, load_method("bench_qtrap")[0], bench_path, required=True, open_to=("scale",))
+        needed = ("acquisition", "preparation", "calibrators", "qc", "normalisation")
+        template = {name: section for name, section in load_method("hilic_mrm")[0].items() if name in needed}
+        check_keys(method, template, path, required=True)
         return cls(method.get("name", path.stem), analytes, method, bench, path.read_text(encoding="utf-8"))
 
     def with_analytes(self, *ids: str) -> Protocol:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from asnsim.chromatogram import Analyte, cross_talk
+from asnsim.chromatogram import Analyte
+from asnsim.isotopes import cross_talk
 
 __all__ = ["mixing_matrix", "unmix"]
 

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asnsim.chromatogram import Analyte, load_method, method_analytes
+from asnsim.chromatogram import Analyte, check_keys, load_method, method_analytes
 from asnsim.errors import DataError, suggest
 
 __all__ = ["ExternalLine", "Method"]
 
 _WEIGHTS = ("1", "1/x", "1/x^2")
+_CALIBRATION = {
+    "linear": ("model", "weighting"),
+    "external": ("model", "source", "line_uncertainty", "intercept_uncertainty", "repeatability", "lines"),
+}
 _UNITS = {"cell_volume": "umol/L", "protein": "nmol/mg", "dna": "nmol/ug"}
 
 
@@ -110,6 +114,8 @@ class Method:
             return data[section][key]
 
         analytes = method_analytes(data, path)
+        template = {name: section for name, section in load_method("hilic_mrm")[0].items() if name != "calibration"}
+        check_keys(data, template, path, required=False)
         acquisition, calibration = data.get("acquisition", {}), data.get("calibration", {})
         weighting = calibration.get("weighting", "1/x^2")
         if weighting not in _WEIGHTS:
@@ -117,6 +123,13 @@ class Method:
         model = calibration.get("model", "linear")
         if model not in ("linear", "external"):
             raise DataError(f"{path.name}: calibration model '{model}' is not one of linear, external")
+        for key in calibration:
+            if key not in _CALIBRATION[model]:
+                raise DataError(
+                    f"{path.name}: [calibration] '{key}' is not known{suggest(key, _CALIBRATION[model]) or '; remove it'}"
+                )
+        if model == "linear":
+            check_keys(data, {"rules": template["rules"]}, path, required=True)
         normalisation = data.get("normalisation", {})
         by = normalisation.get("by", "cell_volume")
         if by not in _UNITS:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asnsim.chromatogram import UNIT_RESOLUTION, Chromatogram, Injection, Transition
+from asnsim.chromatogram import Chromatogram, Injection, Transition
 from asnsim.errors import DataError
+from asnsim.isotopes import UNIT_RESOLUTION
 from asnsim.quantify.method import Method
 
 __all__ = ["Peak", "Window", "correct_dead_time", "infer_dwell", "integrate", "locate", "match", "smooth"]

@@ -139,8 +139,8 @@ def _nominal(table: pd.DataFrame, batch: Batch) -> pd.Series:
         amounts = sorted(value for value in amounts if value == value)
         if amounts and amounts[-1] > amounts[0] * (1.0 + 1e-9):
             raise DataError(
-                f"batch '{batch.name}', {name}: internal standard concentrations from {amounts[0]:g} to {amounts[-1]:g} are stated"
-                "; quantify vials with different amounts of internal standard as separate batches"
+                f"batch '{batch.name}', {name}: internal standard concentrations from {amounts[0]:g} to {amounts[-1]:g}"
+                " are stated; quantify vials with different amounts of internal standard as separate batches"
             )
     known = {(item.sample_name, item.analyte): item.actual_concentration for item in batch.nominal}
     return pd.Series([known.get(key, math.nan) for key in zip(table["sample"], table["analyte"], strict=True)], index=table.index)

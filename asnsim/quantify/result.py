@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from asnsim.measurements import COLUMNS, Measurements
 from asnsim.quantify.calibration import Line
 from asnsim.quantify.normalise import SUFFIX
 from asnsim.quantify.rules import Check
+from asnsim.tables import write_table
 
 __all__ = ["Quantification", "SharedTerm"]
 
@@ -93,6 +95,14 @@ class Quantification:
             for row in unknown.itertuples()
         ]
         return "\n".join(rows + self.report)
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write the whole table, one row per sample and analyte."""
+        rows = [
+            ["" if cell != cell else repr(cell) if isinstance(cell, float) else cell for cell in row]
+            for row in self.table.to_numpy(object)
+        ]
+        return write_table(path, list(self.table.columns), rows)
 
     def covariance(self, rows: np.ndarray) -> np.ndarray:
         """Return the covariance of the values of some rows: independent plus shared errors.

@@ -5,19 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asnsim.chromatogram import (
-    UNIT_RESOLUTION,
-    Batch,
-    Chromatogram,
-    Injection,
-    Sample,
-    Species,
-    cross_talk,
-    ion_mass,
-    load_analytes,
-    parse_formula,
-)
+from asnsim.chromatogram import Batch, Chromatogram, Injection, Sample, load_analytes
 from asnsim.errors import DataError
+from asnsim.isotopes import UNIT_RESOLUTION, Species, cross_talk, ion_mass, parse_formula
 from asnsim.tables import models_folder, read_toml, read_tsv
 
 ROWS = [analyte for method in ("hilic_mrm", "smartpeak_yeast") for analyte in load_analytes(method)]
