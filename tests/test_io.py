@@ -12,7 +12,7 @@ from asnsim.io import FORMATS, read, write
 from asnsim.io.antimony import sbml_of_page
 from asnsim.io.crosscheck import crosscheck, default_regimen
 from asnsim.io.sbml import consistency, sbml_text
-from asnsim.network import symbol
+from asnsim.network import Species, symbol
 
 RECIPES = asnsim.list_recipes()
 
@@ -89,6 +89,19 @@ def test_crosscheck_with_infusions_and_changes():
     mixed = mixed.change(20.0, {"asn_e": 300.0, "medium": 0.004, "cytosol": 1e-6, "atp_c": 3000.0, "k_asp_entry": 0.1})
     assert crosscheck(cell, mixed, until=40.0).overall <= 1e-5
     assert crosscheck(cell, asnsim.preculture(cell, 100.0), until=24.0).overall <= 1e-5
+
+
+def test_crosscheck_names_a_species_with_and_without_dollar(numbers):
+    a, k, V = (symbol(name) for name in "akV")
+    reactions = (asnsim.Reaction("r1", "$a => b", k * a * V), asnsim.Reaction("r2", "a =>", k * a * V))
+    table = {name: Species(name, name, "V") for name in "ab"}
+    values = numbers(a=(10.0, "umol/L"), b=(0.0, "umol/L"), k=(1.0, "1/h"), V=(1.0, "L"))
+    try:
+        model = asnsim.compose("mixed", [asnsim.Module("m", reactions)], table, values)
+    except ModelError:
+        return  # refused earlier, which is better
+    with pytest.raises(ModelError, match="with or without"):
+        crosscheck(model, asnsim.Regimen(), until=1.0)
 
 
 def test_crosscheck_table(tmp_path):

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from asnsim.dosing import BOLUS, SET, Action, Regimen
-from asnsim.errors import AsnsimError, IntegrationError
+from asnsim.errors import AsnsimError, IntegrationError, ModelError
 from asnsim.io.sbml import sbml_text
 from asnsim.network import Module, Network, Parameter, Reaction, symbol
 from asnsim.simulation import absolute_tolerances, simulate
@@ -217,7 +217,12 @@ class _Reference:
         integrator.setValue("initial_time_step", 1e-9)
         for name, atol in zip(model.states, absolute_tolerances(model, rtol), strict=True):
             size = self.engine[model.species[name].compartment] if name in model.species else 1.0  # it integrates amounts
-            integrator.setIndividualTolerance(name, float(atol * size))
+            try:
+                integrator.setIndividualTolerance(name, float(atol * size))
+            except RuntimeError:
+                raise ModelError(
+                    f"'{name}' is a state of model '{model.name}' but a boundary species of its page; write it with or without '$'"
+                ) from None
 
     def _key(self, name: str) -> str:
         """``[asn_c]`` is a concentration in libRoadRunner, ``asn_c`` an amount."""
