@@ -221,7 +221,7 @@ class _Reference:
                 integrator.setIndividualTolerance(name, float(atol * size))
             except RuntimeError:
                 raise ModelError(
-                    f"'{name}' is a state of model '{model.name}' but a boundary species of its page; write it with or without '$'"
+                    f"'{name}' is a state of model '{model.name}' but a boundary species of its page; write it with or without $"
                 ) from None
 
     def _key(self, name: str) -> str:
