@@ -14,7 +14,6 @@ from asnsim.equations import build_equations
 from asnsim.library import list_recipes, load_model
 from asnsim.solvers._kernels import python_callable
 
-
 #: Engines are kept to the end of the process: at 97c0094 freeing a second one crashes (see the test that frees two).
 KEPT = []
 

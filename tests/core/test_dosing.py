@@ -110,7 +110,10 @@ def test_rules_of_a_dose(fields, says):
     assert "the dose into 'peg_1' at 5 h" in str(error.value)
 
 
-@pytest.mark.parametrize("fields", [{"amt": math.inf}, {"rate": math.nan}, {"rate": math.inf}, {"time": math.nan}, {"time": math.inf}, {"cap": -5}, {"cap": math.nan}])
+@pytest.mark.parametrize(
+    "fields",
+    [{"amt": math.inf}, {"rate": math.nan}, {"rate": math.inf}, {"time": math.nan}, {"time": math.inf}, {"cap": -5}, {"cap": math.nan}],
+)
 def test_more_rules_of_a_dose(fields, dosing):
     """FAILS AT 97c0094: infinite amounts, NaN rates (a bolus!) and times, and negative caps (a negative dose!) pass."""
     with pytest.raises((DoseError, UnitError)):

@@ -219,10 +219,11 @@ def test_jacobian_and_parameter_derivatives_of_recipes(recipe):
     assert len(found) > 3 * system.n
     for i, name in enumerate(system.states):
         _, slope, size = chain.side(name, fluxes, rates)
+        largest = max(size[k] * abs(values[other]) for other, k in chain.index.items())
         for kind, names in (("x", system.states), ("c", system.constants)):
             for j, other in enumerate(names):
                 at = chain.index[other]
-                assert float(found.get((kind, i, j), 0.0)) == pytest.approx(slope[at], rel=1e-10, abs=1e-13 * size[at]), (name, other)
+                assert float(found.get((kind, i, j), 0.0)) == pytest.approx(slope[at], rel=1e-10, abs=1e-13 * (size[at] + largest / abs(values[other]))), (name, other)
 
 
 @pytest.mark.parametrize("recipe", list_recipes())

@@ -68,8 +68,8 @@ def test_carrier_is_half_saturated_at_K():
 
 
 # ---- asparagine synthetase ---------------------------------------------------------------------------------------------
-NAMES = "kcat enzyme aspartate glutamine atp asparagine glutamate Km_asp Km_gln Km_atp Ki_asn Ki_glu".split()
-VALUES = dict(zip(NAMES, (100.0, 0.5, 300.0, 2000.0, 4000.0, 50.0, 9000.0, 330.0, 500.0, 100.0, 5500.0, 5e4), strict=True))
+NAMES = "kcat enzyme aspartate glutamine atp asparagine glutamate Km_asp Km_gln Km_atp Ki_asn Ki_glu eps".split()
+VALUES = dict(zip(NAMES, (100.0, 0.5, 300.0, 2000.0, 4000.0, 50.0, 9000.0, 330.0, 500.0, 100.0, 5500.0, 5e4, 1e-9), strict=True))
 
 
 def asns(**changes):
@@ -116,7 +116,7 @@ ANTIPORTERS = {"asct2": ("asn", "gln", "ser"), "lat1": ("asn", "gln", "his", "le
 def net_inward(name, pools, **constants):
     """Net inward flux of each substrate, umol/h, through the shipped module, and the size of its largest pair flux."""
     module, model = MODULES[name](), load_model("cell")
-    values = {p.name: p.value for p in model.parameters.values()} | {"loader_activity": 1.0, "cytosol": 1.0, "antiport_eps": 0.0}
+    values = {p.name: p.value for p in model.parameters.values()} | {"loader_activity": 1.0, "cytosol": 1.0, "empty_eps": 0.0}
     values |= constants | pools
     for rule, expression in module.rules.items():
         values[rule] = float(expression.subs({s: values[s.name] for s in expression.free_symbols}))
@@ -195,7 +195,7 @@ def test_antiport_exchanges_asparagine_for_serine():
 
 def test_an_empty_antiporter_stands_still():
     nothing = {f"{aa}_{side}": 0.0 for aa in ANTIPORTERS["asct2"] for side in "ec"}
-    net, _ = net_inward("asct2", nothing, antiport_eps=load_model("cell").value("antiport_eps"))
+    net, _ = net_inward("asct2", nothing, empty_eps=load_model("cell").value("empty_eps"))
     assert set(net.values()) == {0.0}
 
 

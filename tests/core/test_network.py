@@ -54,13 +54,13 @@ def test_equations_round_trip(left, right, arrow):
 @pytest.mark.parametrize("text", ["a", "a -> b -> a", "a b -> n", "2a -> b", "a -> 3", "a+b -> n", "a -> b*2", "-1 a -> b", "a <=> b"])
 def test_bad_equations_name_the_reaction(text):
     with pytest.raises(ModelError, match="^r1: "):
-        Reaction("r1", text, k).sides
+        _ = Reaction("r1", text, k).sides
 
 
 def test_a_dangling_plus_is_a_missing_species():
     """FAILS AT 97c0094: an empty term is dropped in silence, so 'a + => b' reads as 'a => b'."""
     with pytest.raises(ModelError):
-        Reaction("r1", "a + => b", k).sides
+        _ = Reaction("r1", "a + => b", k).sides
 
 
 def test_rates_are_expressions_not_text():
