@@ -63,6 +63,8 @@ def dimension_of(expression: sympy.Expr, dimensions: Mapping[str, Dimension], va
     if expression.is_Symbol:
         return dimensions[expression.name]
     if isinstance(expression, sympy.Piecewise):
+        for relation in (r for _, condition in expression.args for r in condition.atoms(sympy.core.relational.Relational)):
+            _same(relation, [dimension_of(side, dimensions, values) for side in relation.args], "compares")
         return _same(expression, [dimension_of(branch, dimensions, values) for branch, _ in expression.args])
     parts = [dimension_of(argument, dimensions, values) for argument in expression.args]
     if expression.is_Add or isinstance(expression, (sympy.Max, sympy.Min)):
@@ -83,13 +85,13 @@ def dimension_of(expression: sympy.Expr, dimensions: Mapping[str, Dimension], va
     raise UnitError(f"'{expression.func.__name__}' is not a function asnsim knows; use + - * / powers, exp, log, tanh or Piecewise")
 
 
-def _same(expression, parts: list[Dimension | None]) -> Dimension | None:
+def _same(expression, parts: list[Dimension | None], verb: str = "adds") -> Dimension | None:
     stated = [part for part in parts if part is not None]
     for part in stated[1:]:
         if any(abs(x - y) > 1e-9 for x, y in zip(part, stated[0], strict=True)):
             short = str(expression)
             raise UnitError(
-                f"{short if len(short) < 90 else short[:87] + '...'} adds {dimension_text(stated[0])} to {dimension_text(part)}"
+                f"{short if len(short) < 90 else short[:87] + '...'} {verb} {dimension_text(stated[0])} to {dimension_text(part)}"
             )
     return stated[0] if stated else None
 

@@ -145,9 +145,14 @@ def compile_system(system: ODESystem, theta: tuple[str, ...] = (), selected: tup
 
 
 @lru_cache(maxsize=1)
-def _target() -> llvm.TargetMachine:
+def _initialise() -> None:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+
+
+def _target() -> llvm.TargetMachine:
+    """Make a target machine; an engine owns the one it is given, so each gets its own."""
+    _initialise()
     target = llvm.Target.from_default_triple()
     return target.create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2, jit=True

@@ -10,11 +10,11 @@ from types import MappingProxyType
 
 from asnsim.errors import DoseError, UnitError, suggest
 from asnsim.network import Network
-from asnsim.units import DIMENSIONLESS, dimension_text, parse_quantity, parse_time, unit
+from asnsim.units import dimension_text, parse_quantity, parse_time, unit
 
 __all__ = ["Action", "Change", "Dose", "Regimen", "parse_dose"]
 
-_PER = {"body_surface": ("bsa", unit("m^2").dimension), "weight": ("weight", unit("kg").dimension)}
+_PER = (("bsa", unit("m^2").dimension), ("weight", unit("kg").dimension))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +65,20 @@ class Dose:
     def __post_init__(self):
         for name in ("time", "duration", "ii", "alag"):
             object.__setattr__(self, name, parse_time(getattr(self, name), f"the dose's {name}"))
+        if not math.isfinite(self.time):
+            raise DoseError(f"a dose into '{self.into}' has time {self.time:g}; give a number of hours")
         who = f"the dose into '{self.into}' at {self.time:g} h"
         amount, _ = _amount(self.amt)
-        if not amount > 0:
-            raise DoseError(f"{who} has amt {self.amt}; an amount must be positive")
+        if not 0 < amount < math.inf:
+            raise DoseError(f"{who} has amt {self.amt}; an amount must be positive and finite")
+        if not _amount(self.cap)[0] > 0:
+            raise DoseError(f"{who} has cap {self.cap}; a cap must be positive")
         for name in ("duration", "ii", "alag"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise DoseError(f"{who} has {name} {getattr(self, name):g} h; it must not be negative")
-        rate, _ = _amount(self.rate) if isinstance(self.rate, str) else (float(self.rate), None)
-        if rate < 0:
-            raise DoseError(f"{who} has rate {self.rate}; a rate must not be negative")
+        rate, _ = _amount(self.rate)
+        if not 0 <= rate < math.inf:
+            raise DoseError(f"{who} has rate {self.rate}; a rate must be a finite number and not negative")
         if rate > 0 and self.duration > 0:
             raise DoseError(f"{who} has both rate and duration; give one of them")
         if not isinstance(self.addl, int) or self.addl < 0:
@@ -137,6 +141,9 @@ class Change:
     def __post_init__(self):
         object.__setattr__(self, "time", parse_time(self.time, "the change's time"))
         object.__setattr__(self, "values", MappingProxyType({name: float(value) for name, value in self.values.items()}))
+        for name, value in self.values.items():
+            if not math.isfinite(value):
+                raise DoseError(f"the change at {self.time:g} h sets '{name}' to {value:g}; give a finite number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +160,15 @@ class Action:
         State or constant.
     value : float
         New value, amount, or amount per h (negative at the end of an infusion).
+    scaled_by : str
+        The covariate (`bsa`, `weight`) in proportion to which the amount was resolved; empty for an absolute amount.
     """
 
     time: float
     order: int
     name: str
     value: float
+    scaled_by: str = ""
 
 
 END, SET, BOLUS, START = range(4)
@@ -216,11 +226,15 @@ class Regimen:
         """
         actions: list[Action] = []
         for dose in self.doses:
-            amount = resolve_amount(dose, model)
-            delivered = min(amount, resolve_cap(dose, model)) * dose.f
+            dimension = amount_dimension(model, dose.into)
+            amount, scaled_by = _resolve(f"the dose '{dose.amt}'", dose.amt, dimension, model, dose.into)
+            cap, _ = _resolve(f"the cap '{dose.cap}'", dose.cap, dimension, model, dose.into)
+            per_hour = tuple(x - y for x, y in zip(dimension, unit("h").dimension, strict=True))
+            rate, _ = _resolve(f"the rate '{dose.rate}'", dose.rate, per_hour, model, dose.into)
+            scaled_by = "" if amount > cap else scaled_by
             for repeat in range(dose.addl + 1):
                 begin = dose.time + dose.alag + repeat * dose.ii
-                actions += _deliver(dose, begin, delivered, model)
+                actions += _deliver(dose, begin, min(amount, cap) * dose.f, rate, scaled_by)
         for change in self.changes:
             for name, value in change.values.items():
                 if name not in model.parameters:
@@ -232,15 +246,13 @@ class Regimen:
         return sorted(actions, key=lambda action: (action.time, action.order))
 
 
-def _deliver(dose: Dose, begin: float, delivered: float, model: Network) -> list[Action]:
-    rate = _amount(dose.rate)[0]
-    if rate > 0:
-        length = delivered / rate
-    elif dose.duration > 0:
-        length, rate = dose.duration, delivered / dose.duration
-    else:
-        return [Action(begin, BOLUS, dose.into, delivered)]
-    return [Action(begin, START, dose.into, rate), Action(begin + length, END, dose.into, -rate)]
+def _deliver(dose: Dose, begin: float, delivered: float, rate: float, scaled_by: str) -> list[Action]:
+    length = delivered / rate if rate > 0 else dose.duration
+    end = begin + length
+    if end == begin:  # a bolus, or an infusion shorter than time can tell
+        return [Action(begin, BOLUS, dose.into, delivered, scaled_by)]
+    rate = rate or delivered / length
+    return [Action(begin, START, dose.into, rate, scaled_by), Action(end, END, dose.into, -rate, scaled_by)]
 
 
 def amount_dimension(model: Network, state: str) -> tuple[float, ...]:
@@ -254,26 +266,16 @@ def amount_dimension(model: Network, state: str) -> tuple[float, ...]:
     return tuple(x + y for x, y in zip(own, unit("L").dimension, strict=True))
 
 
-def resolve_amount(dose: Dose, model: Network) -> float:
-    """Return the amount of one dose in canonical units, with `bsa` or `weight` of the model where it is per m^2 or kg."""
-    wanted = amount_dimension(model, dose.into)
-    number, dimension = _amount(dose.amt)
+def _resolve(what: str, text: float | str, wanted: tuple[float, ...], model: Network, into: str) -> tuple[float, str]:
+    """Return a quantity in canonical units, with the covariate it was scaled by where it is per m^2 or per kg."""
+    number, dimension = _amount(text)
     if dimension is None or dimension == wanted:
-        return number
-    for covariate, size in _PER.values():
+        return number, ""
+    for covariate, size in _PER:
         if tuple(x + y for x, y in zip(dimension, size, strict=True)) == wanted:
             if covariate not in model.parameters:
-                raise DoseError(f"the dose '{dose.amt}' needs '{covariate}', which model '{model.name}' lacks; give the absolute amount")
-            return number * model.parameters[covariate].value
+                raise DoseError(f"{what} needs '{covariate}', which model '{model.name}' lacks; give the absolute amount")
+            return number * model.parameters[covariate].value, covariate
     raise UnitError(
-        f"the dose '{dose.amt}' is in {dimension_text(dimension)}, but '{dose.into}' takes {dimension_text(wanted)} "
-        "(or that per m^2 or per kg)"
+        f"{what} is in {dimension_text(dimension)}, but '{into}' takes {dimension_text(wanted)} (or that per m^2 or per kg)"
     )
-
-
-def resolve_cap(dose: Dose, model: Network) -> float:
-    """Return the cap of a dose as an amount."""
-    number, dimension = _amount(dose.cap)
-    if dimension not in (None, DIMENSIONLESS, amount_dimension(model, dose.into)):
-        raise UnitError(f"the cap '{dose.cap}' is in {dimension_text(dimension)}; give it as an amount, such as '3750 U'")
-    return number

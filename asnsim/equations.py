@@ -218,7 +218,10 @@ def _accumulate(graph: Graph, total: int, number: float, flux: int) -> int:
 
 def _check_compartments(network: Network, graph: Graph, names: dict[str, int]) -> None:
     for compartment in network.compartments:
-        if compartment in network.rules and any(kind == "x" for kind, _ in graph.partials(names[compartment])):
+        if compartment not in network.rules:
+            continue
+        used = {graph.nodes[index][0] for index in graph.reachable([names[compartment]])}
+        if used & {"x", "t"}:
             raise UnsupportedFeatureError(
                 f"the size of compartment '{compartment}' is a rule that changes in time; give it an equation of its own instead"
             )

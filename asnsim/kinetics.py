@@ -38,12 +38,12 @@ def saturable_carrier(outside, inside, Vmax, K):
     return Vmax * (outside / (K + outside) - inside / (K + inside))
 
 
-def ordered_ping_pong(kcat, enzyme, aspartate, glutamine, atp, asparagine, glutamate, Km_asp, Km_gln, Km_atp, Ki_asn, Ki_glu):
+def ordered_ping_pong(kcat, enzyme, aspartate, glutamine, atp, asparagine, glutamate, Km_asp, Km_gln, Km_atp, Ki_asn, Ki_glu, eps):
     """Return the rate of asparagine synthetase, concentration per time.
 
     Irreversible ordered bi-uni-uni-ter ping-pong with product inhibition (Markin, Luehr & Schuster 1981, Biochemistry:
-    bovine pancreas; Gln and ATP bind first, glutamate leaves, aspartate follows). Multiplied through by the substrates so
-    that an exhausted substrate gives zero instead of 0/0.
+    bovine pancreas; Gln and ATP bind first, glutamate leaves, aspartate follows). Multiplied through by the substrates, with
+    a vanishing constant term (`eps`, about 1e-9), so that exhausted substrates give zero instead of 0/0.
     """
     denominator = (
         aspartate * glutamine * atp
@@ -51,6 +51,7 @@ def ordered_ping_pong(kcat, enzyme, aspartate, glutamine, atp, asparagine, gluta
         + Km_gln * (1 + glutamate / Ki_glu) * aspartate * atp
         + Km_atp * aspartate * glutamine
         + Km_gln * Km_atp * aspartate
+        + eps * Km_asp * Km_gln * Km_atp
     )
     return kcat * enzyme * aspartate * glutamine * atp / denominator
 

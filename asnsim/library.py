@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -140,15 +140,14 @@ def _parameter(row: Row) -> Parameter:
     )
 
 
-def _overlay(known: dict[str, Parameter], name: str, new_names: bool, everywhere: Iterable[str], model: str) -> None:
-    """Lay one table over the known numbers, in place."""
+def _overlay(known: dict[str, Parameter], name: str, new_names: bool, elsewhere: Mapping[str, Parameter], model: str) -> None:
+    """Lay one table over the known numbers, in place; a name that only another recipe uses may stand, in its own unit."""
     for key, (row, parameter) in read_parameters(name).items():
-        if key not in known:
-            if not new_names and key not in everywhere:
+        old = known.get(key) or elsewhere.get(key)
+        if old is None:
+            if not new_names:
                 raise ModelError(f"{row.where}: '{key}' is not a name of model '{model}'{suggest(key, known)}")
-            known[key] = parameter
-            continue
-        old = known[key]
+            old = parameter
         if old.dimension != parameter.dimension:
             raise UnitError(
                 f"{row.where}: '{key}' is given in {row['unit'] or 'no unit'}, but {dimension_text(old.dimension)} is needed"
@@ -160,17 +159,17 @@ def _overlay(known: dict[str, Parameter], name: str, new_names: bool, everywhere
 
 
 @lru_cache(maxsize=64)
-def _load(recipe: str, overlays: tuple[str, ...], without: tuple[str, ...]) -> Network:
+def _load(recipe: str, overlays: tuple[str, ...], without: tuple[str, ...], stamps: tuple[int, ...]) -> Network:
     plan = read_recipe(recipe)
     for word in without:
         if word not in plan.modules:
             raise ModelError(f"'{word}' is not a module of recipe '{plan.name}'{suggest(word, plan.modules)}")
     known: dict[str, Parameter] = {}
     for table in plan.tables:
-        _overlay(known, table, True, (), plan.name)
-    everywhere = {name for table in ("base", "body", "teaching") for name in read_parameters(table)}
+        _overlay(known, table, True, {}, plan.name)
+    elsewhere = {name: parameter for table in ("teaching", "body", "base") for name, (_, parameter) in read_parameters(table).items()}
     for overlay in overlays:
-        _overlay(known, overlay, False, everywhere, plan.name)
+        _overlay(known, overlay, False, elsewhere, plan.name)
     modules = [MODULES[word]() for word in plan.modules if word not in without]
     return compose(plan.name, modules, load_species(), known, plan.title)
 
@@ -206,4 +205,5 @@ def load_model(recipe: str, *overlays: str, without: Iterable[str] = ()) -> Netw
     if isinstance(without, str):
         without = (without,)
     paths = tuple(str(Path(name)) if str(name).endswith(".tsv") else str(name) for name in overlays)
-    return _load(str(recipe), paths, tuple(without))
+    stamps = tuple(Path(name).stat().st_mtime_ns for name in (str(recipe), *paths) if Path(name).is_file())
+    return _load(str(recipe), paths, tuple(without), stamps)

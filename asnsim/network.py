@@ -175,7 +175,7 @@ def _parse_equation(reaction: str, equation: str):
     sides = []
     for text in arrow:
         terms = []
-        for term in filter(None, (part.strip() for part in text.split(" + "))):
+        for term in [part.strip() for part in re.split(r"\s\+\s", f" {text} ")] if text.strip() else []:
             match = re.fullmatch(r"(\d+\.?\d*(?:[eE][-+]?\d+)?\s+)?(\$?)([A-Za-z_]\w*)", term)
             if not match:
                 raise ModelError(f"{reaction}: '{term}' is not a species with an optional number before it")
@@ -356,6 +356,10 @@ def compose(
     _check_unique(modules, states, rules, species)
     needed = _needed_names(modules, used_species, states, rules)
     bound = _bind(name, needed, states, rules, parameters)
+    for module in modules:
+        for reaction in module.reactions:
+            if reaction.id in bound:
+                raise ModelError(f"{module.name}: the reaction id '{reaction.id}' is also a constant of model '{name}'; choose another")
     checks.check_balance(modules, used_species)
     checks.check_units(modules, used_species, states, rules, bound)
     text = repr((name, states, [(m.name, [(r.id, r.equation, sympy.srepr(r.rate)) for r in m.reactions],

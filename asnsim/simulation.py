@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from asnsim.codegen import CompiledSystem, compile_system
-from asnsim.dosing import BOLUS, END, SET, Action, Regimen
+from asnsim.codegen import compile_system
+from asnsim.dosing import BOLUS, END, SET, START, Action, Regimen
 from asnsim.equations import ODESystem, build_equations
 from asnsim.errors import IntegrationError, ModelError, suggest
 from asnsim.network import Network
@@ -37,11 +37,10 @@ def absolute_tolerances(model: Network, rtol: float) -> np.ndarray:
 class _Run:
     """State of one simulation while its segments are integrated."""
 
-    def __init__(self, model: Network, system: ODESystem, kernels: CompiledSystem, theta, solver: NDF):
+    def __init__(self, model: Network, system: ODESystem, theta: Sequence[str], solver: NDF):
         self.model, self.system, self.solver, self.theta = model, system, solver, tuple(theta)
-        self.kernels = Kernels(
-            n=system.n, n_theta=len(self.theta), rhs=kernels.rhs, jac=kernels.jac, dfdp=kernels.dfdp if self.theta else 0
-        )
+        self.live = np.ones(len(self.theta), dtype=bool)
+        self._compile()
         self.x, self.c = system.arrays(model)
         self.s = np.zeros((system.n, len(self.theta)))
         for k, name in enumerate(self.theta):
@@ -50,6 +49,17 @@ class _Run:
         self.atol = absolute_tolerances(model, solver.rtol)
         self.p_scale = np.array([abs(model.parameters[name].value) or 1.0 for name in self.theta])
         self.stats: dict[str, int] = {}
+
+    def _compile(self) -> None:
+        """Take the kernels; a parameter that a change of condition has replaced keeps an empty column in df/dtheta."""
+        self.code = compile_system(self.system, tuple(n if alive else "" for n, alive in zip(self.theta, self.live, strict=True)))
+        self.kernels = Kernels(
+            n=self.system.n,
+            n_theta=len(self.theta),
+            rhs=self.code.rhs,
+            jac=self.code.jac,
+            dfdp=self.code.dfdp if self.theta else 0,
+        )
 
     def advance(self, t0: float, t1: float, t_out: np.ndarray):
         """Integrate one segment and move to its end."""
@@ -71,6 +81,9 @@ class _Run:
         system = self.system
         if action.order == SET and action.name in system.constants:
             self.c[system.constants.index(action.name)] = action.value
+            if action.name in self.theta:
+                self.live[self.theta.index(action.name)] = False
+                self._compile()
             return
         i = system.states.index(action.name)
         if action.order == SET:
@@ -87,20 +100,29 @@ class _Run:
     def _bolus(self, i: int, action: Action, t: float) -> None:
         """x_i jumps by amount/V; differentiating that jump gives the jump of s (Hiskens & Pai 2000, IEEE Trans. Circuits Syst. I 47, 204)."""
         system = self.system
+        if action.scaled_by in self.theta:  # an amount per m^2 or kg grows with the covariate
+            k = self.theta.index(action.scaled_by)
+            own = 0.0 if not self.live[k] else action.value / self.model.value(action.scaled_by)
+        else:
+            k, own = 0, 0.0
         if action.name in self.model.rates:
             self.x[i] += action.value
+            if own:
+                self.s[i, k] += own
             return
         name = system.volumes[action.name]
         node = system.observable(name)
         volume = float(system.graph.evaluate([node], t, self.x, self.c)[0])
         self.x[i] += action.value / volume
+        if own:
+            self.s[i, k] += own / volume
         for k, parameter in enumerate(self.theta):
             slope = 0.0
             for (kind, j), partial in system.graph.partials(node).items():
                 local = float(system.graph.evaluate([partial], t, self.x, self.c)[0])
                 if kind == "x":
                     slope += local * self.s[j, k]
-                elif j < len(system.constants) and system.constants[j] == parameter:
+                elif j < len(system.constants) and system.constants[j] == parameter and self.live[k]:
                     slope += local
             self.s[i, k] -= action.value / volume**2 * slope
 
@@ -157,11 +179,19 @@ def simulate(
     early = [a for a in actions if a.time < begin]
     if early:
         raise ModelError(f"'{early[0].name}' is dosed or changed at {early[0].time:g} h, before the start at {begin:g} h")
+    for action in actions:
+        if action.scaled_by in theta and action.order == START:
+            raise ModelError(
+                f"sensitivities to '{action.scaled_by}' are not available while it scales an infusion into '{action.name}'; "
+                "give the amount without 'per' or as a bolus"
+            )
     grid = np.linspace(begin, end, 401) if times is None else np.unique(np.asarray(times, dtype=float))
+    if not np.all(np.isfinite(grid)):
+        raise ModelError("an output time is not a finite number; give hours")
     if grid.size and (grid[0] < begin or grid[-1] > end):
         raise ModelError(f"output times go from {grid[0]:g} to {grid[-1]:g} h, outside the simulated {begin:g} to {end:g} h")
     system = build_equations(model)
-    run = _Run(model, system, compile_system(system, tuple(theta)), theta, solver)
+    run = _Run(model, system, theta, solver)
     rows = _segments(run, [a for a in actions if a.time <= end], begin, end, grid)
     return _trajectory(run, rows)
 
@@ -176,12 +206,12 @@ def _segments(run: _Run, actions: list[Action], begin: float, end: float, grid: 
         inside = grid[(grid > t0) & (grid < t1)]
         t_out = np.unique(np.concatenate([[t0], inside, [t1]]))
         segment = run.advance(t0, t1, t_out)
-        blocks.append((segment.t, segment.x, segment.s, run.c.copy()))
+        blocks.append((segment.t, segment.x, segment.s, run.c.copy(), run.live.copy()))
         due = [a for a in actions if a.time == t1 > begin]
         for action in due:
             run.apply(action, t1)
         if t1 == end and due:
-            blocks.append((np.array([t1]), run.x[None].copy(), run.s[None].copy() if run.theta else None, run.c.copy()))
+            blocks.append((np.array([t1]), run.x[None].copy(), run.s[None].copy() if run.theta else None, run.c.copy(), run.live.copy()))
     return blocks
 
 
@@ -195,7 +225,7 @@ def _trajectory(run: _Run, blocks: list[tuple]) -> Trajectory:
     }
 
     def advance(x, c, t0, t1):
-        one = _Run(run.model, run.system, compile_system(run.system), (), run.solver)
+        one = _Run(run.model, run.system, (), run.solver)
         one.x, one.c = np.array(x), np.array(c)
         one.advance(t0, t1, np.array([t1]))
         return one.x
@@ -208,6 +238,7 @@ def _trajectory(run: _Run, blocks: list[tuple]) -> Trajectory:
         np.array([b[3] for b in blocks]),
         segment,
         run.theta,
+        np.array([b[4] for b in blocks]),
         MappingProxyType(dict(run.stats)),
         MappingProxyType(manifest),
         run.system,

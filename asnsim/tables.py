@@ -6,6 +6,7 @@ Also finds the ``models/`` folder, which lies beside the package in a checkout a
 from __future__ import annotations
 
 import csv
+import math
 import os
 import tomllib
 from collections.abc import Sequence
@@ -58,8 +59,8 @@ class Row:
             value = float(text)
         except ValueError:
             raise DataError(f"{self.where}, column '{column}': '{text}' is not a number; write digits such as 0.015") from None
-        if value != value:
-            raise DataError(f"{self.where}, column '{column}': NaN is not a value; remove the row or give a number")
+        if not math.isfinite(value):
+            raise DataError(f"{self.where}, column '{column}': '{text}' is not a finite number; remove the row or give a number")
         return value
 
 

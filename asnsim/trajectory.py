@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asnsim.errors import ModelError
+from asnsim.errors import ModelError, suggest
 from asnsim.equations import ODESystem
 from asnsim.network import Network
 from asnsim.tables import write_table
@@ -37,6 +37,8 @@ class Trajectory:
         The segment each row belongs to.
     theta : tuple of str
         Parameters of `s`.
+    live : ndarray of bool, shape (n_segments, n_theta)
+        Whether each parameter still acts in each segment; a change of condition that sets it ends that.
     stats : mapping
         Solver counts summed over segments.
     manifest : mapping
@@ -50,6 +52,7 @@ class Trajectory:
     constants: np.ndarray
     segment: np.ndarray
     theta: tuple[str, ...]
+    live: np.ndarray
     stats: Mapping[str, float]
     manifest: Mapping[str, object]
     _system: ODESystem = field(repr=False)
@@ -141,11 +144,22 @@ class Trajectory:
         return self._named(parse_time(time), x, c)
 
     def volume(self, compartment: str, time: float | str, side: str = "after") -> float:
-        """Return the size of a compartment, L."""
+        """Return the size of a compartment, L.
+
+        Raises
+        ------
+        ModelError
+            If the model has no compartment of that name.
+        """
+        known = (*self.model.compartments, *self.model.rates)
+        if compartment not in known:
+            raise ModelError(f"'{compartment}' is not a compartment of model '{self.model.name}'{suggest(compartment, known)}")
         return self.at(time, side)[compartment]
 
     def advance(self, time: float | str, duration: float | str, scale: Mapping[str, float] | None = None) -> dict[str, float]:
         """Return everything `duration` after `time`, with some constants multiplied: what a sample does while it waits.
+
+        Running infusions stay behind: the sample has left the body.
 
         Raises
         ------
@@ -154,6 +168,7 @@ class Trajectory:
         """
         x, c = self.state_at(time)
         c = c.copy()
+        c[len(self._system.constants) :] = 0.0
         for name, factor in (scale or {}).items():
             if name not in self._system.constants:
                 raise ModelError(f"'{name}' is not a constant of model '{self.model.name}' and cannot be scaled")

@@ -75,14 +75,13 @@ def unit(text: str) -> Unit:
     if not re.fullmatch(r"[A-Za-z0-9_ /*^().%µμ²-]+", cleaned):
         raise UnitError(f"'{text}' is not a unit; write for example umol/L, 1/h, U/L or h")
     readable = cleaned.replace("m²", "m^2").replace("%", "percent_")
-    readable = re.sub(r"\bI?U\b", "catalytic_unit", readable)  # pint's own U is umol/min; here a unit of enzyme is counted
-    readable = re.sub(r"\bm(\^|\*\*)?2\b", "body_m2", readable).replace("^", "**")
+    readable = re.sub(r"\b([numkM]?)I?U\b", r"\1CU", readable)  # pint's own U is umol/min; here units of enzyme are counted
+    readable = re.sub(r"\bm\s*(?:\^|\*\*)?\s*2\b", "body_m2", readable)
+    readable = re.sub(r"\bm\s*(?:\^|\*\*)\s*-2\b", "body_m2**-1", readable)
+    readable = re.sub(r"^1\s*/", "dimensionless/", readable).replace("^", "**")
     registry = _registry()
     try:
-        quantity = registry.Quantity(1.0, registry.parse_units(readable) if not readable.startswith("1/") else None)
-        if readable.startswith("1/"):
-            quantity = 1 / registry.Quantity(1.0, registry.parse_units(_inverse_tail(readable)))
-        base = quantity.to_base_units()
+        base = registry.Quantity(1.0, registry.parse_units(readable)).to_base_units()
     except Exception as error:  # pint raises many kinds; all mean the same to the user
         raise UnitError(f"'{text}' is not a unit ({type(error).__name__}); write for example umol/L, 1/h, U/L or h") from None
     dimension = tuple(float(base.dimensionality.get(name, 0.0)) for name in _BASES)
@@ -92,12 +91,9 @@ def unit(text: str) -> Unit:
     scale = {"[time]": 1 / 3600.0, "[substance]": 1e6, "[length]": 10.0}
     for name, exponent in zip(_BASES, dimension, strict=True):
         factor *= scale.get(name, 1.0) ** exponent
-    return Unit(text, float(f"{factor:.15g}"), dimension)
-
-
-def _inverse_tail(text: str) -> str:
-    """``'1/h/L'`` means 1/(h*L): return ``'h*L'``."""
-    return text[2:].replace("/", "*")
+    if any(dimension[1:]):  # 1 mM is 1000 umol/L, not 1000.0000000000001; times stay as they are, so that 30 min meet 0.5 h
+        factor = float(f"{factor:.15g}")
+    return Unit(text, factor, dimension)
 
 
 def dimension_text(dimension: Dimension) -> str:

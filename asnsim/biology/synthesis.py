@@ -14,7 +14,8 @@ def asns() -> Module:
     kcat, Km_asp, Km_gln, Km_atp, Ki_asn, Ki_glu = symbols(
         "kcat_asns Km_asns_asp Km_asns_gln Km_asns_atp Ki_asns_asn Ki_asns_glu"
     )
-    rate = ordered_ping_pong(kcat, enzyme, asp, gln, atp, asn, glu, Km_asp, Km_gln, Km_atp, Ki_asn, Ki_glu)
+    eps = symbol("empty_eps")
+    rate = ordered_ping_pong(kcat, enzyme, asp, gln, atp, asn, glu, Km_asp, Km_gln, Km_atp, Ki_asn, Ki_glu, eps)
     return Module(
         "asns",
         (Reaction("asns_flux", "asp_c + gln_c + $atp_c => asn_c + glu_c + $amp_c", symbol("asns_rate") * cytosol),),

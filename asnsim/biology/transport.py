@@ -44,7 +44,7 @@ def snat2() -> Module:
 
 def _antiporter(name: str, substrates: tuple[str, ...], capacity, inside_K, note: str) -> Module:
     """Obligate 1:1 antiport: one reaction per pair of substrates, shared scaled sums as named rules."""
-    eps, cytosol = symbols("antiport_eps cytosol")
+    eps, cytosol = symbols("empty_eps cytosol")
     K = {aa: symbol(f"K_{name}_{aa}") for aa in substrates}
     outside = {aa: symbol(f"{aa}_e") / K[aa] for aa in substrates}
     inside = {aa: symbol(f"{aa}_c") / (K[aa] * inside_K(aa)) for aa in substrates}

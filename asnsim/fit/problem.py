@@ -280,5 +280,6 @@ def _quantity(run: Trajectory, name: str, time: float, side: str) -> tuple[float
         if kind == "x":
             slope += float(number) * run.s[row, j]
         elif j < len(system.constants) and system.constants[j] in run.theta:
-            slope[run.theta.index(system.constants[j])] += float(number)
+            k = run.theta.index(system.constants[j])
+            slope[k] += float(number) * run.live[run.segment[row], k]
     return float(numbers[0]), slope

@@ -4,9 +4,12 @@
 nor the model.
 """
 
+from asnsim.callables import make_callable
 from asnsim.quantify.calibration import Line, fit_line, fit_two_component
 from asnsim.quantify.method import Method
 from asnsim.quantify.quantify import quantify
 from asnsim.quantify.result import Quantification
 
 __all__ = ["Line", "Method", "Quantification", "fit_line", "fit_two_component", "quantify"]
+
+make_callable(__name__, quantify)

@@ -112,7 +112,7 @@ def test_every_module_balances_carbon_and_nitrogen(name):
         (k * a * V * sympy.log(V), "takes a pure number"),
         (k * V * a * 2**a, "exponent"),
         (k * V * a * sympy.sin(symbol("z")), "'sin' is not a function"),
-        (sympy.Piecewise((k * a * V, a > 1), (k, True)), "adds"),
+        (sympy.Piecewise((k * a * V, a > 0), (k, True)), "adds"),
         (k * V * sympy.Max(a, k), "adds"),
     ],
 )
