@@ -83,7 +83,7 @@ def test_plasma_without_drug_stands_still():
 
 @pytest.mark.parametrize("name", ["asn_p", "gln_p", "asn_csf"])
 def test_plasma_starts_at_its_own_steady_state(name):
-    """FAILS AT 97c0094: with part of Ra appearing in plasma, asn_p drifts from 45 to 49.5, gln_p from 550 to 595, CSF with them."""
+    """Was once wrong: with part of Ra appearing in plasma, asn_p drifts from 45 to 49.5, gln_p from 550 to 595, CSF with them."""
     run = simulate(load_model("dosing"), until="10 d")
     assert run[name][-1] == pytest.approx(run[name][0], rel=0.02)
 

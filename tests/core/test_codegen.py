@@ -14,7 +14,7 @@ from asnsim.equations import build_equations
 from asnsim.library import list_recipes, load_model
 from asnsim.solvers._kernels import python_callable
 
-#: Engines are kept to the end of the process: at 97c0094 freeing a second one crashes (see the test that frees two).
+#: Engines are kept to the end of the process: freeing a second one once crashed (see the test that frees two).
 KEPT = []
 
 
@@ -80,7 +80,7 @@ def test_kernels_do_not_write_into_their_inputs():
 
 
 def test_engines_can_be_freed():
-    """FAILS AT 97c0094 with a segmentation fault: every engine owns its target machine, but all are given the same one."""
+    """Was a segmentation fault: every engine owns its target machine, but all are given the same one."""
     code = (
         "import gc\n"
         "from asnsim.codegen import CompiledSystem\n"

@@ -115,20 +115,20 @@ def test_rules_of_a_dose(fields, says):
     [{"amt": math.inf}, {"rate": math.nan}, {"rate": math.inf}, {"time": math.nan}, {"time": math.inf}, {"cap": -5}, {"cap": math.nan}],
 )
 def test_more_rules_of_a_dose(fields, dosing):
-    """FAILS AT 97c0094: infinite amounts, NaN rates (a bolus!) and times, and negative caps (a negative dose!) pass."""
+    """Was once wrong: infinite amounts, NaN rates (a bolus!) and times, and negative caps (a negative dose!) pass."""
     with pytest.raises((DoseError, UnitError)):
         Regimen((Dose(**({"time": 5, "amt": 100, "into": "peg_1"} | fields)),)).actions(dosing)
 
 
 @pytest.mark.parametrize("rate", ["10 umol/h", "10 U", "10 mg/h", "10 U/m^2/d/d"])
 def test_the_unit_of_a_rate_is_checked(dosing, rate):
-    """FAILS AT 97c0094: a rate is converted but its dimension is never looked at."""
+    """Was once wrong: a rate is converted but its dimension is never looked at."""
     with pytest.raises((UnitError, DoseError)):
         Regimen.single(100, "peg_1", rate=rate).actions(dosing)
 
 
 def test_a_rate_per_square_metre(dosing):
-    """FAILS AT 97c0094: '10 U/m^2/h' is taken as 10 U/h whatever the body surface; scale it by bsa or refuse it."""
+    """Was once wrong: '10 U/m^2/h' is taken as 10 U/h whatever the body surface; scale it by bsa or refuse it."""
     model = dosing.with_parameters(bsa=2.0)
     try:
         start, _ = Regimen.single(100, "peg_1", rate="10 U/m^2/h").actions(model)
@@ -139,13 +139,13 @@ def test_a_rate_per_square_metre(dosing):
 
 @pytest.mark.parametrize("cap", ["10 umol", "10 U/L", "10 %"])
 def test_the_unit_of_a_cap(dosing, cap):
-    """'10 %' FAILS AT 97c0094: it is read as a cap of 0.1 U."""
+    """'10 %' was once let through: it is read as a cap of 0.1 U."""
     with pytest.raises(UnitError, match="the cap"):
         Regimen.single(100, "peg_1", cap=cap).actions(dosing)
 
 
 def test_an_infusion_shorter_than_a_rounding_still_delivers(one_compartment):
-    """FAILS AT 97c0094: start and end fall on one time, the end is sorted first, and the dose is lost."""
+    """Was once wrong: start and end fall on one time, the end is sorted first, and the dose is lost."""
     from asnsim.simulation import simulate
 
     run = simulate(one_compartment, Regimen.single(100.0, "a", 24.0, duration=1e-16), until=24.5, times=[24.5])
@@ -178,7 +178,7 @@ def test_changes(dosing):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_change_to_no_number(value):
-    """FAILS AT 97c0094: a change may set NaN; the solver then fails far from the cause."""
+    """Was once wrong: a change may set NaN; the solver then fails far from the cause."""
     with pytest.raises(DoseError):
         Change(0.0, {"asn_p": value})
 

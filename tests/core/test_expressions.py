@@ -223,7 +223,8 @@ def test_jacobian_and_parameter_derivatives_of_recipes(recipe):
         for kind, names in (("x", system.states), ("c", system.constants)):
             for j, other in enumerate(names):
                 at = chain.index[other]
-                assert float(found.get((kind, i, j), 0.0)) == pytest.approx(slope[at], rel=1e-10, abs=1e-13 * (size[at] + largest / abs(values[other]))), (name, other)
+                rounding = 1e-13 * (size[at] + largest / abs(values[other]))
+                assert float(found.get((kind, i, j), 0.0)) == pytest.approx(slope[at], rel=1e-10, abs=rounding), (name, other)
 
 
 @pytest.mark.parametrize("recipe", list_recipes())

@@ -105,7 +105,7 @@ def test_product_inhibition_is_competitive_with_aspartate():
 
 @pytest.mark.parametrize("gone", [s for size in (1, 2, 3) for s in itertools.combinations(("aspartate", "glutamine", "atp"), size)])
 def test_exhausted_substrates_give_zero(gone):
-    """FAILS AT 97c0094 for Asp with Gln or ATP: every term of the denominator holds Asp or (Gln ATP), so 0/0 = NaN."""
+    """Was NaN for Asp with Gln or ATP: every term of the denominator holds Asp or (Gln ATP), so 0/0 = NaN."""
     assert asns(eps=1e-12, **dict.fromkeys(gone, 0.0)) == 0.0
 
 

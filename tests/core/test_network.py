@@ -58,7 +58,7 @@ def test_bad_equations_name_the_reaction(text):
 
 
 def test_a_dangling_plus_is_a_missing_species():
-    """FAILS AT 97c0094: an empty term is dropped in silence, so 'a + => b' reads as 'a => b'."""
+    """Was once wrong: an empty term is dropped in silence, so 'a + => b' reads as 'a => b'."""
     with pytest.raises(ModelError):
         _ = Reaction("r1", "a + => b", k).sides
 
@@ -137,7 +137,7 @@ def test_zero_fits_every_unit(table):
 
 
 def test_conditions_of_a_piecewise_are_checked_too(table):
-    """FAILS AT 97c0094: only branches are checked, so a concentration may be compared with a rate constant."""
+    """Was once wrong: only branches are checked, so a concentration may be compared with a rate constant."""
     with pytest.raises(UnitError):
         compose("t", [one(rate=sympy.Piecewise((k * a * V, a > k), (0, True)))], SPECIES, table)
 
@@ -177,7 +177,7 @@ def test_duplicates(table):
 
 
 def test_a_reaction_may_not_take_the_name_of_a_constant(table):
-    """FAILS AT 97c0094: the flux then hides the constant: run['k'] and run.at(t)['k'] return the flux."""
+    """Was once wrong: the flux then hides the constant: run['k'] and run.at(t)['k'] return the flux."""
     with pytest.raises(ModelError, match="'k'"):
         compose("t", [one(id="k")], SPECIES, table)
 

@@ -88,7 +88,7 @@ def test_time_in_a_rate(numbers, tight):
 
 
 def test_a_compartment_may_not_follow_time(numbers):
-    """FAILS AT 97c0094: a compartment given by a rule of time is accepted and its dilution left out."""
+    """Was once wrong: a compartment given by a rule of time is accepted and its dilution left out."""
     a, k, volume = symbols("a k V")
     module = Module("m", (Reaction("loss", "a =>", k * a * volume),), {"V": symbol("V0") * (1 + TIME / symbol("tau"))})
     table = numbers(a=(10.0, "umol/L"), k=(0.0, "1/h"), V0=(1.0, "L"), tau=(1.0, "h"))
@@ -175,7 +175,7 @@ def test_requests_that_make_no_sense(one_compartment):
 
 
 def test_a_time_that_is_no_number_is_refused(one_compartment):
-    """FAILS AT 97c0094: a NaN among the output times is dropped in silence."""
+    """Was once wrong: a NaN among the output times is dropped in silence."""
     with pytest.raises(ModelError):
         simulate(one_compartment, until=10, times=[1.0, float("nan")])
 
@@ -238,7 +238,7 @@ def test_advance_lets_a_sample_wait(one_compartment):
 
 
 def test_a_sample_taken_during_an_infusion_gets_no_more_drug(one_compartment):
-    """FAILS AT 97c0094: the tube is infused too, because the input is carried along with the constants."""
+    """Was once wrong: the tube is infused too, because the input is carried along with the constants."""
     run = simulate(one_compartment, Regimen.single(100.0, "a", duration=10.0), until=20)
     taken = run.at(5.0)["a"]
     assert run.advance(5.0, 1.0)["a"] == pytest.approx(taken * math.exp(-K), rel=1e-4)
@@ -254,7 +254,7 @@ def test_volume_and_duration(one_compartment):
 
 
 def test_an_unknown_compartment_is_a_model_error(one_compartment):
-    """FAILS AT 97c0094: a bare KeyError."""
+    """Was once wrong: a bare KeyError."""
     with pytest.raises(ModelError, match="'VV'"):
         simulate(one_compartment, until=1).volume("VV", 0.0)
 
@@ -358,14 +358,14 @@ def test_sensitivities_of_states_that_are_set(one_compartment, tight):
 
 
 def test_a_constant_that_was_changed_no_longer_depends_on_theta(one_compartment, tight):
-    """FAILS AT 97c0094: after the change the constant is a given number, but its derivative is still counted."""
+    """Was once wrong: after the change the constant is a given number, but its derivative is still counted."""
     regimen = Regimen().change(5.0, k=0.3)
     run = simulate(one_compartment.with_parameters(a=10.0), regimen, until=8, times=[8.0], theta=("k",), solver=tight)
     assert run.sensitivity("a")[-1, 0] == pytest.approx(-5 * 10 * math.exp(-1.0 - 0.9), rel=1e-6)
 
 
 def test_a_dose_per_square_metre_depends_on_bsa(tight):
-    """FAILS AT 97c0094: the amount given is 2500 bsa, but its derivative by bsa is left out."""
+    """Was once wrong: the amount given is 2500 bsa, but its derivative by bsa is left out."""
     run = simulate(load_model("dosing"), Regimen.single("2500 U/m^2", "peg_1"), until=0.0, theta=("bsa",), solver=tight)
     assert run.sensitivity("peg_1")[-1, 0] == pytest.approx(2500.0)
 

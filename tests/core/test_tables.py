@@ -53,19 +53,19 @@ def test_a_bad_row_is_named(overlay, text, error, says):
 
 @pytest.mark.parametrize("value", ["inf", "-inf", "Infinity"])
 def test_an_infinite_value_is_refused(overlay, value):
-    """FAILS AT 97c0094: Row.number promises 'a finite number' but lets inf through as a value."""
+    """Was once wrong: Row.number promises 'a finite number' but lets inf through as a value."""
     with pytest.raises(DataError, match="overlay.tsv, row 2"):
         load_model("cell", overlay(row(value=value)))
 
 
 def test_a_name_of_another_recipe_must_still_have_the_right_unit(overlay):
-    """FAILS AT 97c0094: names not of this recipe but of some table (peg_1 in 'cell') are accepted with any unit."""
+    """Was once wrong: names not of this recipe but of some table (peg_1 in 'cell') are accepted with any unit."""
     with pytest.raises(UnitError, match="overlay.tsv, row 2"):
         load_model("cell", overlay(row(name="peg_1", unit="h")))
 
 
 def test_a_file_changed_on_disk_is_read_again(overlay):
-    """FAILS AT 97c0094: load_model remembers user files by path, so an edited overlay has no effect in the same session."""
+    """Was once wrong: load_model remembers user files by path, so an edited overlay has no effect in the same session."""
     assert load_model("cell", overlay(row(value="1"))).value("asn_e") == 1.0
     assert load_model("cell", overlay(row(value="2"))).value("asn_e") == 2.0
 

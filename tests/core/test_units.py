@@ -45,18 +45,18 @@ def test_different_dimensions(a, b):
 
 @pytest.mark.parametrize("prefixed", ["mU", "kU", "mU/mL", "kIU"])
 def test_prefixed_enzyme_units_are_enzyme(prefixed):
-    """FAILS AT 97c0094: only a bare U or IU is taken as enzyme; kU and mU fall through to pint's U, which is umol/min."""
+    """Was once wrong: only a bare U or IU is taken as enzyme; kU and mU fall through to pint's U, which is umol/min."""
     assert unit(prefixed).dimension[3] == 1.0
 
 
 @pytest.mark.parametrize("text", ["m^-2", "U m^-2", "U*m**-2"])
 def test_negative_powers_of_body_surface(text):
-    """FAILS AT 97c0094: 'm^-2' becomes a length to the -2 although 'm^2' and '1/m^2' are body surface."""
+    """Was once wrong: 'm^-2' becomes a length to the -2 although 'm^2' and '1/m^2' are body surface."""
     assert unit(text).dimension[6] == -1.0
 
 
 def test_a_product_after_a_quotient_is_not_silently_inverted():
-    """FAILS AT 97c0094: '1/h*L' is read as 1/(h*L), while 'umol/h*L' is (umol/h)*L; refuse it or read both alike."""
+    """Was once wrong: '1/h*L' is read as 1/(h*L), while 'umol/h*L' is (umol/h)*L; refuse it or read both alike."""
     try:
         found = unit("1/h*L").dimension
     except UnitError:
@@ -122,7 +122,7 @@ def test_times():
 
 @pytest.mark.parametrize(("text", "hours"), [("30 min", 0.5), ("90 min", 1.5), ("1800 s", 0.5)])
 def test_minutes_meet_hours_exactly(text, hours):
-    """FAILS AT 97c0094: factors are cut to 15 digits, so '30 min' is 0.500000000000001 h and never meets a dose at 0.5."""
+    """Was once wrong: factors are cut to 15 digits, so '30 min' is 0.500000000000001 h and never meets a dose at 0.5."""
     assert parse_time(text) == hours
 
 
