@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import sympy
 
 from asnsim.errors import ModelError, UnitError
 from asnsim.units import DIMENSIONLESS, Dimension, dimension_text, unit
 
-__all__ = ["check_balance", "check_units", "dimension_of"]
+__all__ = ["check_balance", "check_units", "derived_dimensions", "dimension_of"]
 
 _PER_HOUR: Dimension = unit("1/h").dimension
 _TIME: Dimension = unit("h").dimension
@@ -109,6 +110,19 @@ def _power(expression, parts: list[Dimension | None], values: Mapping[str, float
             raise UnitError(f"{expression} raises a quantity with a unit to the variable power {power}; divide by its scale first")
         power = power.subs({s: values[s.name] for s in power.free_symbols})
     return _multiply(DIMENSIONLESS, base, float(power))
+
+
+@lru_cache(maxsize=64)
+def derived_dimensions(network) -> dict[str, Dimension]:
+    """Return the dimension of every rule and flux of a composed network."""
+    dimensions = {name: parameter.dimension for name, parameter in network.parameters.items()} | {"time": _TIME}
+    values = {name: network.parameters[name].value for name in network.constants}
+    found: dict[str, Dimension] = {}
+    for name, expression in network.rules.items():
+        dimensions[name] = found[name] = dimension_of(expression, dimensions, values) or DIMENSIONLESS
+    for reaction in network.reactions:
+        found[reaction.id] = dimension_of(reaction.rate, dimensions, values) or DIMENSIONLESS
+    return found
 
 
 def check_units(modules, species, states, rules, parameters) -> None:

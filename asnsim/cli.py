@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from asnsim.errors import AsnsimError, DataError, DoseError, ModelError
+from asnsim.errors import AsnsimError, DataError, ModelError
 
 __all__ = ["app", "main"]
 
@@ -245,20 +245,10 @@ def simulate(
 
 
 def _patient(line: str, product: str, settings: Sequence[str]):
-    """Return a child with cells of one line, settled for ten days in the unperturbed marrow.
+    """Return a patient with cells of one line, settled."""
+    from asnsim.studies import settled_patient
 
-    The population starts at a twentieth of what its niche holds, as in `asnsim.demo.dose_child`.
-    """
-    from asnsim.simulation import simulate
-
-    model = _model("dosing", (product, line), (), settings)
-    for name in ("bsa", "weight"):
-        if not model.value(name) > 0:
-            raise DoseError(f"{name} must be positive, not {model.value(name):g}")
-    model = model.with_parameters(cytosol=0.05 * model.value("cells_max") * model.value("cell_volume"))
-    settled = simulate(model, until="10 d", times=[0.0, 240.0])
-    start = dict(zip(model.states, map(float, settled.x[-1]), strict=True)) | {"cytosol": model.value("cytosol")}
-    return model.with_parameters(start)
+    return settled_patient(_model("dosing", (product, line), (), settings))
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from asnsim.network import Network
 from asnsim.plots import plot_batch, plot_depletion, plot_fit, plot_trajectory
 from asnsim.quantify import Quantification, quantify
 from asnsim.simulation import preculture, simulate
-from asnsim.studies import observations, published_problem, seeded
+from asnsim.studies import observations, published_problem, seeded, settled_patient
 from asnsim.tables import write_table
 from asnsim.trajectory import Trajectory
 
@@ -46,15 +47,9 @@ class DemoReport:
 
 
 def dose_child(line: str, amount: str = "2500 U/m^2", until: str = "45 d") -> Trajectory:
-    """Simulate a child of 1.0 m^2 under one dose of pegaspargase, with a cell population in the marrow.
-
-    The population starts at a twentieth of what its niche holds and lives in the unperturbed marrow for ten days first.
-    """
-    model = load_model("dosing", "pegaspargase", line)
-    model = model.with_parameters(cytosol=5e7 * model.value("cell_volume"))
-    settled = simulate(model, until="10 d", times=[0.0, 240.0])
-    start = dict(zip(model.states, map(float, settled.x[-1]), strict=True)) | {"cytosol": model.value("cytosol")}
-    return simulate(model.with_parameters(start), Regimen.single(amount, "peg_1", duration="2 h", cap="3750 U"), until=until)
+    """Simulate a child of 1.0 m^2 under one dose of pegaspargase, with a settled cell population in the marrow."""
+    model = settled_patient(load_model("dosing", "pegaspargase", line))
+    return simulate(model, Regimen.single(amount, "peg_1", duration="2 h", cap="3750 U"), until=until)
 
 
 def _dosing(folder: Path, report: DemoReport, step: Step) -> None:
@@ -120,6 +115,8 @@ def recover(
         The laboratory's result, the fit, and the model whose numbers are the truth.
     """
     truth = experiment.model
+    if (folder / "truth.csv").is_file():  # a batch of an earlier run of ours
+        shutil.rmtree(folder)
     run = simulate(truth, experiment.regimen, until=SAMPLE_TIMES[-1])
     batch = measure(run, "hilic_mrm", times=SAMPLE_TIMES, replicates=3, seed=seed, noise=noise, experiment=experiment.name)
     mzml.write_batch(batch, folder)
@@ -142,9 +139,9 @@ def _round_trip(folder: Path, report: DemoReport, step: Step, fitted: FitResult)
     result.to_csv(folder / "recovered.csv")
     quantified.measurements().to_csv(folder / "quantified.csv")
     plot_batch(mzml.read_batch(folder / "batch"), folder / "chromatograms.png")
-    plot_fit(result, folder / "recovered.png")
+    plot_fit(result, folder / "recovered.png", truth={name: truth.value(name) for name in RECOVERED})
     begin = simulate(truth, experiment.regimen, until=0.0, times=[0.0])
-    settled = truth.with_parameters(dict(zip(truth.states, map(float, begin.x[-1]), strict=True)))
+    settled = truth.with_parameters(begin.end_state())
     plot_trajectory(simulate(settled, until=SAMPLE_TIMES[-1]), ("asn_e", "asn_c", "asp_c", "eif2p", "atf4", "asns_copies"), folder / "culture.png")
 
 

@@ -275,7 +275,10 @@ def _resolve(what: str, text: float | str, wanted: tuple[float, ...], model: Net
         if tuple(x + y for x, y in zip(dimension, size, strict=True)) == wanted:
             if covariate not in model.parameters:
                 raise DoseError(f"{what} needs '{covariate}', which model '{model.name}' lacks; give the absolute amount")
-            return number * model.parameters[covariate].value, covariate
+            size_of = model.parameters[covariate].value
+            if not size_of > 0:
+                raise DoseError(f"{what} needs a positive '{covariate}', not {size_of:g}")
+            return number * size_of, covariate
     raise UnitError(
         f"{what} is in {dimension_text(dimension)}, but '{into}' takes {dimension_text(wanted)} (or that per m^2 or per kg)"
     )

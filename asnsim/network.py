@@ -385,6 +385,7 @@ def _used_species(modules: tuple[Module, ...], species: Mapping[str, Species]) -
 
 
 def _collect_states(modules: tuple[Module, ...]) -> tuple[str, ...]:
+    _check_boundaries(modules)
     from_reactions = dict.fromkeys(name for module in modules for reaction in module.reactions for name in reaction.stoichiometry)
     from_rates: dict[str, str] = {}
     for module in modules:
@@ -393,6 +394,19 @@ def _collect_states(modules: tuple[Module, ...]) -> tuple[str, ...]:
                 raise ModelError(f"{module.name}: '{name}' already has equations in {from_rates.get(name, 'a reaction')}; remove one")
             from_rates[name] = module.name
     return (*from_reactions, *from_rates)
+
+
+def _check_boundaries(modules: tuple[Module, ...]) -> None:
+    """A species is a boundary species everywhere or nowhere: SBML and this engine could not agree on one that is both."""
+    kinds: dict[str, tuple[bool, str]] = {}
+    for module in modules:
+        for reaction in module.reactions:
+            for _, name, boundary in (term for side in reaction.sides for term in side):
+                known, place = kinds.setdefault(name, (boundary, f"{module.name}.{reaction.id}"))
+                if known != boundary:
+                    raise ModelError(
+                        f"{module.name}.{reaction.id}: '{name}' is a boundary species ('$') in one of this and {place} but not in the other"
+                    )
 
 
 def _order_rules(model: str, modules: tuple[Module, ...]) -> dict[str, sympy.Expr]:

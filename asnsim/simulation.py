@@ -174,6 +174,8 @@ def simulate(
         model.check_name(name)
     end = parse_time(until, "the end")
     begin = parse_time(start, "the start") if start is not None else min([0.0, *(a.time for a in actions)])
+    if not np.isfinite([begin, end]).all():
+        raise ModelError(f"a simulation from {begin:g} to {end:g} h is not possible; give finite times")
     if not end >= begin:
         raise ModelError(f"the simulation would end at {end:g} h, before it starts at {begin:g} h; give a later end")
     early = [a for a in actions if a.time < begin]
@@ -200,8 +202,12 @@ def _segments(run: _Run, actions: list[Action], begin: float, end: float, grid: 
     """Integrate from action to action; each row block is (t, x, s, constants)."""
     breaks = sorted({begin, end, *(a.time for a in actions)})
     blocks = []
-    for action in (a for a in actions if a.time == begin):
+    first = [a for a in actions if a.time == begin]
+    if first:
+        blocks.append((np.array([begin]), run.x[None].copy(), run.s[None].copy() if run.theta else None, run.c.copy(), run.live.copy()))
+    for action in first:
         run.apply(action, begin)
+    _check_volumes(run, begin)
     for t0, t1 in zip(breaks[:-1] or [begin], breaks[1:] or [begin], strict=True):
         inside = grid[(grid > t0) & (grid < t1)]
         t_out = np.unique(np.concatenate([[t0], inside, [t1]]))
@@ -213,6 +219,14 @@ def _segments(run: _Run, actions: list[Action], begin: float, end: float, grid: 
         if t1 == end and due:
             blocks.append((np.array([t1]), run.x[None].copy(), run.s[None].copy() if run.theta else None, run.c.copy(), run.live.copy()))
     return blocks
+
+
+def _check_volumes(run: _Run, t: float) -> None:
+    """Refuse a compartment without a size: concentrations in it would be infinite or negative."""
+    for name in run.model.compartments:
+        size = float(run.system.graph.evaluate([run.system.observable(name)], t, run.x, run.c)[0])
+        if not size > 0:
+            raise ModelError(f"compartment '{name}' of model '{run.model.name}' has the size {size:g} L; give it a positive one")
 
 
 def _trajectory(run: _Run, blocks: list[tuple]) -> Trajectory:
@@ -282,6 +296,6 @@ def precondition(model: Network, hours: float | str = 400.0, medium: Mapping[str
     """Return the model with the initial state that cells reach in a clamped medium; see `preculture`."""
     length = parse_time(hours)
     run = simulate(model, preculture(model, length, medium), until=0.0, times=[-length, 0.0])
-    return model.with_parameters(dict(zip(model.states, map(float, run.x[-1]), strict=True)))
+    return model.with_parameters(run.end_state())
 
 

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from asnsim.errors import DataError, suggest
+from asnsim.errors import DataError, DoseError, suggest
 from asnsim.fit import Experiment, FitProblem, Observable
 from asnsim.library import load_model
 from asnsim.measurements import Measurements
 from asnsim.network import Network
-from asnsim.simulation import preculture
+from asnsim.simulation import preculture, simulate
 from asnsim.tables import models_folder, read_tsv
 
-__all__ = ["PROTOCOLS", "observations", "published_problem"]
+__all__ = ["PROTOCOLS", "observations", "published_problem", "relative_error", "seeded", "settled_patient"]
 
 _LOG = ("asn_c", "asp_c", "gln_c", "glu_c", "ser_c", "arg_c", "his_c", "leu_c", "asn_label", "asn_translation", "growth_rate",
         "eif2p", "mtorc1", "asns_copies")
@@ -55,6 +55,22 @@ def knock_out(withdraw: bool) -> Experiment:
     fresh = outside | ({"asp_e": 0.0} if withdraw else {})
     folds = {name: Observable(quantity, "log", relative_to=24.0) for name, quantity in (("asp_fold", "asp_c"), ("asn_fold", "asn_c"))}
     return Experiment("withdrawal" if withdraw else "fresh", model, preculture(model).change(24.0, fresh), _observables() | folds)
+
+
+def settled_patient(model: Network) -> Network:
+    """Return a `dosing` model whose cells have lived ten days in the unperturbed marrow and fill a twentieth of their niche.
+
+    Raises
+    ------
+    DoseError
+        If body surface or weight is not positive.
+    """
+    for name in ("bsa", "weight"):
+        if not model.value(name) > 0:
+            raise DoseError(f"{name} must be positive, not {model.value(name):g}")
+    seeding = {"cytosol": 0.05 * model.value("cells_max") * model.value("cell_volume")}
+    run = simulate(model.with_parameters(seeding), until="10 d", times=[0.0, 240.0])
+    return model.with_parameters(run.end_state() | seeding)
 
 
 PROTOCOLS: dict[str, Callable[[], Experiment]] = {

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from asnsim.checks import derived_dimensions
 from asnsim.errors import ModelError, suggest
 from asnsim.equations import ODESystem
 from asnsim.network import Network
 from asnsim.tables import write_table
-from asnsim.units import parse_time
+from asnsim.units import DIMENSIONLESS, dimension_text, parse_time
 
 __all__ = ["Trajectory"]
 
@@ -96,9 +97,12 @@ class Trajectory:
         return self.s[:, self._system.states.index(name), :]
 
     def unit(self, name: str) -> str:
-        """Return the unit of a state or constant; empty for a rule or flux."""
+        """Return the unit of a state, constant, rule or flux; empty for a pure number."""
         parameter = self.model.parameters.get(name)
-        return parameter.unit if parameter else ""
+        if parameter:
+            return "" if parameter.unit in ("1", "-") else parameter.unit
+        dimension = derived_dimensions(self.model).get(name, DIMENSIONLESS)
+        return "" if dimension == DIMENSIONLESS else dimension_text(dimension)
 
     def _row(self, t: float, side: str) -> int | None:
         rows = np.flatnonzero(self.t == t)
@@ -125,6 +129,10 @@ class Trajectory:
         row = int(np.searchsorted(self.t, t, side="right")) - 1
         c = self.constants[self.segment[row]]
         return self._advance(self.x[row], c, self.t[row], t), c
+
+    def end_state(self) -> dict[str, float]:
+        """Return the states at the end by name, as `Network.with_parameters` takes them."""
+        return dict(zip(self._system.states, map(float, self.x[-1]), strict=True))
 
     def _named(self, t: float, x: np.ndarray, c: np.ndarray) -> dict[str, float]:
         values = self._system.graph.evaluate(list(self._system.observables.values()), t, x, c)

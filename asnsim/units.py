@@ -6,6 +6,7 @@ text with units is converted once, at the door.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -139,7 +140,10 @@ def parse_quantity(text: str | float, dimension: Dimension | None = None, what: 
         raise UnitError(
             f"{what} '{text}' is in {dimension_text(parsed.dimension)}, but {dimension_text(dimension)} is needed"
         )
-    return float(number) * parsed.factor
+    value = float(number) * parsed.factor
+    if not math.isfinite(value):
+        raise UnitError(f"{what} '{text}' is too large to be a number; write it in another unit")
+    return value
 
 
 def parse_time(text: str | float, what: str = "time") -> float:

@@ -64,7 +64,7 @@ def test_simulate(capsys, tmp_path):
     )
     assert "teaching: 0 to 48 h" in out and is_png(figure)
     content = rows(table)
-    assert content[0] == ["time [h]", "asn_e [umol/L]", "asnase_e [U/L]", "cells"]
+    assert content[0] == ["time [h]", "asn_e [umol/L]", "asnase_e [U/L]", "cells [cells]"]
     numbers = [[float(cell) for cell in row] for row in content[1:]]
     assert numbers[0][1] == 50.0 and numbers[-1][0] == 48.0
     at_dose = [row for row in numbers if row[0] == 24.0]

@@ -28,7 +28,7 @@ def test_teaching_low_dies_high_lives_under_one_dose():
     for name, overlays in (("low", ("teaching_all",)), ("high", ())):
         model = load_model("teaching", *overlays)
         runs[name] = simulate(model, Regimen.single("1000 U", "asnase_e"), until="10 d")
-        assert runs[name]["asnase_e"][0] == 1000.0
+        assert runs[name].at(0.0)["asnase_e"] == 1000.0
         assert fold(simulate(model, until="10 d")) > 10, "both grow without the drug"
     assert fold(runs["low"]) < 0.5 and fold(runs["high"]) > 10
     assert runs["low"]["asns"].max() > 3 * runs["low"]["asns"][0], "ASNS is induced, and it is not enough"
@@ -44,7 +44,7 @@ def test_cell_low_dies_high_lives_under_one_dose(lines):
     """100 U/L, the clinical threshold, for five days in RPMI."""
     dose = Regimen.single("0.2 U", "asnase_e")
     low, high = (simulate(lines[name], dose, until="5 d") for name in ("all_low_asns", "solid_143b"))
-    assert low["asnase_e"][0] == pytest.approx(100.0)
+    assert low.at(0.0)["asnase_e"] == pytest.approx(100.0)
     assert fold(low) < 0.6 and low["death_rate"].max() > low["growth_rate"][-1]
     assert fold(high) > 1.2
     assert fold(simulate(lines["all_low_asns"], until="5 d")) > 5
