@@ -88,6 +88,13 @@ def test_plasma_starts_at_its_own_steady_state(name):
     assert run[name][-1] == pytest.approx(run[name][0], rel=0.02)
 
 
+def test_plasma_in_a_tube_has_no_flows():
+    """FAILS AT 9098cc6: the tissue baseline divides Ra by PS, so stopping both flows gives 0/0."""
+    run = simulate(load_model("dosing"), until=1.0)
+    waited = run.advance(1.0, 0.5, scale={"Ra_asn": 0.0, "Ra_gln": 0.0, "PS_plasma_tissue": 0.0})
+    assert waited["asn_p"] == pytest.approx(run.at(1.0)["asn_p"], rel=1e-6)
+
+
 # ---- amino acid response --------------------------------------------------------------------------------------------------
 def test_without_gcn2_atf4_asns_is_not_induced():
     """And survival under the drug is worse (V45)."""
