@@ -1,7 +1,7 @@
 """Packages that can be called: ``asnsim.fit(problem)`` and ``asnsim.fit.FitProblem`` live under one name.
 
 Importing a sub-package binds its module to that name in `asnsim`, whatever a lazy attribute would have returned; giving the
-module a class with ``__call__`` (Python data model, "Customizing module attribute access") makes both spellings right at any time.
+module a class with ``__call__`` (Python data model, "Customizing module attribute access") makes both right at any time.
 """
 
 from __future__ import annotations

@@ -34,7 +34,8 @@ def check_balance(modules, species) -> None:
             wrong = {element: round(value, 9) for element, value in excess.items() if abs(value) > 1e-9}
             if wrong:
                 raise ModelError(
-                    f"{module.name}.{reaction.id}: {reaction.equation} creates {wrong}; C and N must balance. Is a product missing?"
+                    f"{module.name}.{reaction.id}: {reaction.equation} creates {wrong}; C and N must balance. "
+                    "Is a product missing?"
                 )
 
 
@@ -81,9 +82,13 @@ def dimension_of(expression: sympy.Expr, dimensions: Mapping[str, Dimension], va
         return _power(expression, parts, values)
     if isinstance(expression, (sympy.exp, sympy.log, sympy.tanh)):
         if parts[0] not in (None, DIMENSIONLESS):
-            raise UnitError(f"{expression.func.__name__}({expression.args[0]}) takes a pure number, not {dimension_text(parts[0])}")
+            raise UnitError(
+                f"{expression.func.__name__}({expression.args[0]}) takes a pure number, not {dimension_text(parts[0])}"
+            )
         return DIMENSIONLESS
-    raise UnitError(f"'{expression.func.__name__}' is not a function asnsim knows; use + - * / powers, exp, log, tanh or Piecewise")
+    raise UnitError(
+        f"'{expression.func.__name__}' is not a function asnsim knows; use + - * / powers, exp, log, tanh or Piecewise"
+    )
 
 
 def _same(expression, parts: list[Dimension | None], verb: str = "adds") -> Dimension | None:
@@ -107,7 +112,9 @@ def _power(expression, parts: list[Dimension | None], values: Mapping[str, float
     if not power.is_Number:
         unknown = [s.name for s in power.free_symbols if s.name not in values]
         if unknown:
-            raise UnitError(f"{expression} raises a quantity with a unit to the variable power {power}; divide by its scale first")
+            raise UnitError(
+                f"{expression} raises a quantity with a unit to the variable power {power}; divide by its scale first"
+            )
         power = power.subs({s: values[s.name] for s in power.free_symbols})
     return _multiply(DIMENSIONLESS, base, float(power))
 
@@ -157,4 +164,7 @@ def _evaluate(place, expression, dimensions, values):
 def _expect(place, expression, wanted: Dimension, dimensions, values) -> None:
     found = _evaluate(place, expression, dimensions, values)
     if found is not None and any(abs(x - y) > 1e-9 for x, y in zip(found, wanted, strict=True)):
-        raise UnitError(f"{place} is in {dimension_text(found)}, but {dimension_text(wanted)} is needed; is a volume or a rate constant missing?")
+        raise UnitError(
+            f"{place} is in {dimension_text(found)}, but {dimension_text(wanted)} is needed; "
+            "is a volume or a rate constant missing?"
+        )

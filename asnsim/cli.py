@@ -292,8 +292,17 @@ def dose(
         days = (run.duration(activity > 100.0) / 24, run.duration(run["asn_p"] < 1.0) / 24)
         levels = (float(activity.max()), float(trough), float(run["asn_p"].min()))
         rows.append((name, *days, *levels, float(cells[0]), float(cells.min()), float(cells[-1])))
-    columns = ("cells of", "days activity > 100 U/L", "days plasma Asn < 1 umol/L", "peak U/L", "trough U/L", "lowest Asn umol/L",
-               "cells at start", "cells lowest", "cells at end")
+    columns = (
+        "cells of",
+        "days activity > 100 U/L",
+        "days plasma Asn < 1 umol/L",
+        "peak U/L",
+        "trough U/L",
+        "lowest Asn umol/L",
+        "cells at start",
+        "cells lowest",
+        "cells at end",
+    )
     _show(columns, rows, f"{times} x {amount} into {into}, until {end / 24:g} d")
     typer.echo("trough: before a repeat, or at the end where there is none")
     if csv:

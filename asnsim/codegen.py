@@ -170,7 +170,9 @@ def _machine_code(source: str) -> llvm.ExecutionEngine:
         if stored is None:
             options = llvm.create_pipeline_tuning_options(speed_level=2)
             options.slp_vectorization = True
-            llvm.create_pass_builder(machine, options).getModulePassManager().run(module, llvm.create_pass_builder(machine, options))
+            llvm.create_pass_builder(machine, options).getModulePassManager().run(
+                module, llvm.create_pass_builder(machine, options)
+            )
         engine = llvm.create_mcjit_compiler(module, machine)
         engine.set_object_cache(lambda _, compiled: _write_object(key, compiled), lambda _: stored)
         engine.finalize_object()

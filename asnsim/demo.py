@@ -29,7 +29,16 @@ __all__ = ["DemoReport", "dose_child", "fit_published", "recover", "recovery_exp
 #: Kinetic parameters the virtual laboratory is asked to give back.
 RECOVERED = ("Vmax_snat2", "Vmax_asn_carrier", "asns_capacity")
 #: Parameters the published 143B numbers are fitted with, and the rows they are fitted to.
-FITTED = ("Vmax_asn_carrier", "K_asn_carrier", "Vmax_snat2", "Ki_asns_asn", "Vmax_translation", "asns_capacity", "Vmax_got", "k_asp_loss")
+FITTED = (
+    "Vmax_asn_carrier",
+    "K_asn_carrier",
+    "Vmax_snat2",
+    "Ki_asns_asn",
+    "Vmax_translation",
+    "asns_capacity",
+    "Vmax_got",
+    "k_asp_loss",
+)
 ROWS = ("V07", "V10", "V11", "V14", "V14c")
 SAMPLE_TIMES = (0.5, 2.0, 6.0, 12.0, 24.0)
 Step = Callable[[str], None]
@@ -60,12 +69,16 @@ def _dosing(folder: Path, report: DemoReport, step: Step) -> None:
     run = runs["all_low_asns"]
     active, depleted = run.duration(run["asnase_p"] > 100) / 24, run.duration(run["asn_p"] < 1.0) / 24
     report.add("dose", "days with activity > 100 U/L", "25.8 (Wuerthwein model)", f"{active:.1f}")
-    report.add("dose", "days with plasma Asn < 1 umol/L", "22-29 (V30, AALL07P4)", f"{depleted:.1f}", "V30 counts undetectable samples")
+    report.add(
+        "dose", "days with plasma Asn < 1 umol/L", "22-29 (V30, AALL07P4)", f"{depleted:.1f}", "V30 counts undetectable samples"
+    )
     for line, one in runs.items():
         cells = one["cells"]
         fate = "dies" if cells.min() < 0.1 * cells[0] else "lives"
         report.add("dose", f"cells of {line} at their lowest", "", f"{cells.min() / cells[0]:.2g} x start", fate)
-        one.to_csv(folder / f"dosing_{line}.csv", ("asnase_p", "asn_p", "asn_i", "asn_csf", "asn_e", "asn_c", "asns_copies", "cells"))
+        one.to_csv(
+            folder / f"dosing_{line}.csv", ("asnase_p", "asn_p", "asn_i", "asn_csf", "asn_e", "asn_c", "asns_copies", "cells")
+        )
     plot_depletion(runs, folder / "dosing.png")
 
 
@@ -74,7 +87,9 @@ def fit_published(starts: int = 3, progress: Callable[[int, int], None] | None =
     shipped = load_model("cell")
     nudge = np.random.default_rng(20261123).normal(0.0, 0.3, len(FITTED))
     away = {name: shipped.value(name) * math.exp(shift) for name, shift in zip(FITTED, nudge, strict=True)}
-    return fit(published_problem(FITTED, ROWS, prior=1.0, values=away), starts=starts, seed=1, max_nfev=25, spread=0.2, progress=progress)
+    return fit(
+        published_problem(FITTED, ROWS, prior=1.0, values=away), starts=starts, seed=1, max_nfev=25, spread=0.2, progress=progress
+    )
 
 
 def _published(folder: Path, report: DemoReport, step: Step) -> FitResult:
@@ -104,9 +119,7 @@ def recovery_experiment(values: dict[str, float] | None = None) -> Experiment:
     return Experiment("culture", model, preculture(model, medium={"asn_e": 0.0}), observables)
 
 
-def recover(
-    experiment: Experiment, folder: Path, seed: int, noise: bool = True
-) -> tuple[Quantification, FitResult, Network]:
+def recover(experiment: Experiment, folder: Path, seed: int, noise: bool = True) -> tuple[Quantification, FitResult, Network]:
     """Measure an experiment, write mzML, quantify it blind, and fit three kinetic parameters back from a wrong start.
 
     Returns
@@ -123,8 +136,12 @@ def recover(
     quantified = quantify(mzml.read_batch(folder))
     data = quantified.measurements()
     wanted = data.table["observable"].isin(experiment.observables) & (data.table["value"] > 0)
-    wrong = truth.with_parameters({name: truth.value(name) * factor for name, factor in zip(RECOVERED, (1.6, 0.6, 1.5), strict=True)})
-    problem = FitProblem([Experiment(experiment.name, wrong, experiment.regimen, experiment.observables)], data.select(wanted), RECOVERED)
+    wrong = truth.with_parameters(
+        {name: truth.value(name) * factor for name, factor in zip(RECOVERED, (1.6, 0.6, 1.5), strict=True)}
+    )
+    problem = FitProblem(
+        [Experiment(experiment.name, wrong, experiment.regimen, experiment.observables)], data.select(wanted), RECOVERED
+    )
     return quantified, fit(problem, starts=1, seed=seed, max_nfev=40), truth
 
 
@@ -135,14 +152,24 @@ def _round_trip(folder: Path, report: DemoReport, step: Step, fitted: FitResult)
     for name, x, lower, upper, unit in zip(RECOVERED, result.x, result.lower, result.upper, result.units, strict=True):
         true = truth.value(name)
         inside = "inside" if lower <= true <= upper else "OUTSIDE"
-        report.add("recovered", f"{name} [{unit}]", f"{true:.4g} (truth)", f"{x:.4g} ({lower:.4g} to {upper:.4g})", f"{inside} its 95 % interval")
+        report.add(
+            "recovered",
+            f"{name} [{unit}]",
+            f"{true:.4g} (truth)",
+            f"{x:.4g} ({lower:.4g} to {upper:.4g})",
+            f"{inside} its 95 % interval",
+        )
     result.to_csv(folder / "recovered.csv")
     quantified.measurements().to_csv(folder / "quantified.csv")
     plot_batch(mzml.read_batch(folder / "batch"), folder / "chromatograms.png")
     plot_fit(result, folder / "recovered.png", truth={name: truth.value(name) for name in RECOVERED})
     begin = simulate(truth, experiment.regimen, until=0.0, times=[0.0])
     settled = truth.with_parameters(begin.end_state())
-    plot_trajectory(simulate(settled, until=SAMPLE_TIMES[-1]), ("asn_e", "asn_c", "asp_c", "eif2p", "atf4", "asns_copies"), folder / "culture.png")
+    plot_trajectory(
+        simulate(settled, until=SAMPLE_TIMES[-1]),
+        ("asn_e", "asn_c", "asp_c", "eif2p", "atf4", "asns_copies"),
+        folder / "culture.png",
+    )
 
 
 def yeast_folder() -> Path | None:
@@ -154,13 +181,25 @@ def yeast_folder() -> Path | None:
 def _yeast(folder: Path, report: DemoReport, step: Step) -> None:
     source = yeast_folder()
     if source is None:
-        report.add("real files", "yeast extracts (QTRAP 5500)", "", "not here", "set ASNSIM_SHARED to the folder that holds data/lcms/smartpeak")
+        report.add(
+            "real files",
+            "yeast extracts (QTRAP 5500)",
+            "",
+            "not here",
+            "set ASNSIM_SHARED to the folder that holds data/lcms/smartpeak",
+        )
         return
     step("quantifying real yeast files")
     result = quantify(mzml.read_batch(source), "smartpeak_yeast")
     table = result.table
     for row in table[table["analyte"] == "asn"].itertuples():
-        report.add("real files", f"Asn in {row.sample}", "", f"{row.value:.3g} {row.unit} ({row.lower:.3g} to {row.upper:.3g})", row.flags)
+        report.add(
+            "real files",
+            f"Asn in {row.sample}",
+            "",
+            f"{row.value:.3g} {row.unit} ({row.lower:.3g} to {row.upper:.3g})",
+            row.flags,
+        )
     write_table(folder / "yeast.csv", list(table.columns), table.to_numpy().tolist())
 
 
@@ -189,5 +228,3 @@ def run_demo(folder: str | Path = "demo_output", step: Step | None = None) -> De
     _yeast(folder, report, step)
     write_table(folder / "summary.csv", ("part", "quantity", "reported or true", "found", "comment"), report.rows)
     return report
-
-

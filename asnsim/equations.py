@@ -63,7 +63,10 @@ class ODESystem:
         """Return the non-zero entries d(rhs_i)/d(x_j) as nodes."""
         if "jac" not in self._cache:
             self._cache["jac"] = {
-                (i, j): node for i, root in enumerate(self.rhs) for (kind, j), node in self.graph.partials(root).items() if kind == "x"
+                (i, j): node
+                for i, root in enumerate(self.rhs)
+                for (kind, j), node in self.graph.partials(root).items()
+                if kind == "x"
             }
         return self._cache["jac"]
 
@@ -92,7 +95,9 @@ class ODESystem:
             If there is no such quantity.
         """
         if name not in self.observables:
-            raise ModelError(f"'{name}' is not a state, rule or flux of model '{self.network.name}'{suggest(name, self.observables)}")
+            raise ModelError(
+                f"'{name}' is not a state, rule or flux of model '{self.network.name}'{suggest(name, self.observables)}"
+            )
         return self.observables[name]
 
     def arrays(self, network: Network) -> tuple[np.ndarray, np.ndarray]:
@@ -206,7 +211,14 @@ def _build(structure: _Structure) -> ODESystem:
         rhs.append(side)
     volumes = {s.id: s.compartment for s in network.species.values()}
     return ODESystem(
-        network.structure, states, constants, graph, tuple(rhs), MappingProxyType(names | fluxes), MappingProxyType(volumes), network
+        network.structure,
+        states,
+        constants,
+        graph,
+        tuple(rhs),
+        MappingProxyType(names | fluxes),
+        MappingProxyType(volumes),
+        network,
     )
 
 

@@ -21,8 +21,15 @@ __all__ = ["Graph"]
 
 _FUNCTIONS = {sympy.exp: "exp", sympy.log: "log", sympy.tanh: "tanh"}
 _NUMPY: Mapping[str, Callable] = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "pow": np.power,
-    "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "tanh": np.tanh,
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "pow": np.power,
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "tanh": np.tanh,
 }
 _FOLD = {"add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "exp": math.exp, "tanh": math.tanh}
 
@@ -210,7 +217,8 @@ class Graph:
             a, b, then, otherwise = args
             left, right = self._partials[then], self._partials[otherwise]
             return {
-                key: self.less(a, b, left.get(key, self.zero), right.get(key, self.zero)) for key in dict.fromkeys([*left, *right])
+                key: self.less(a, b, left.get(key, self.zero), right.get(key, self.zero))
+                for key in dict.fromkeys([*left, *right])
             }
         inner = [self._partials[argument] for argument in args]
         outer = self._local(op, args, index)

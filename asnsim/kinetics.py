@@ -38,7 +38,9 @@ def saturable_carrier(outside, inside, Vmax, K):
     return Vmax * (outside / (K + outside) - inside / (K + inside))
 
 
-def ordered_ping_pong(kcat, enzyme, aspartate, glutamine, atp, asparagine, glutamate, Km_asp, Km_gln, Km_atp, Ki_asn, Ki_glu, eps):
+def ordered_ping_pong(
+    kcat, enzyme, aspartate, glutamine, atp, asparagine, glutamate, Km_asp, Km_gln, Km_atp, Ki_asn, Ki_glu, eps
+):
     """Return the rate of asparagine synthetase, concentration per time.
 
     Irreversible ordered bi-uni-uni-ter ping-pong with product inhibition (Markin, Luehr & Schuster 1981, Biochemistry:

@@ -88,9 +88,12 @@ def load_species() -> dict[str, Species]:
             number * plain[f"{aa}_c"].number(element) for aa, number in residues_per_asparagine().items()
         )
     return {
-        name: Species(name, row["name"], row["compartment"], *(
-            totals[element] if row[element] == "residues" else row.number(element) for element in ("carbon", "nitrogen")
-        ))
+        name: Species(
+            name,
+            row["name"],
+            row["compartment"],
+            *(totals[element] if row[element] == "residues" else row.number(element) for element in ("carbon", "nitrogen")),
+        )
         for name, row in plain.items()
     }
 
@@ -167,7 +170,9 @@ def _load(recipe: str, overlays: tuple[str, ...], without: tuple[str, ...], stam
     known: dict[str, Parameter] = {}
     for table in plan.tables:
         _overlay(known, table, True, {}, plan.name)
-    elsewhere = {name: parameter for table in ("teaching", "body", "base") for name, (_, parameter) in read_parameters(table).items()}
+    elsewhere = {
+        name: parameter for table in ("teaching", "body", "base") for name, (_, parameter) in read_parameters(table).items()
+    }
     for overlay in overlays:
         _overlay(known, overlay, False, elsewhere, plan.name)
     modules = [MODULES[word]() for word in plan.modules if word not in without]

@@ -13,7 +13,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 
@@ -28,7 +28,7 @@ __all__ = ["TIME", "Module", "Network", "Parameter", "Reaction", "Species", "com
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-@lru_cache(maxsize=None)
+@cache
 def symbol(name: str) -> sympy.Symbol:
     """Return the one symbol of that name.
 
@@ -269,7 +269,9 @@ class Network:
         return antimony_page(self)
 
     def __repr__(self) -> str:
-        return f"<Network {self.name}: {len(self.states)} states, {len(self.reactions)} reactions, {len(self.constants)} constants>"
+        return (
+            f"<Network {self.name}: {len(self.states)} states, {len(self.reactions)} reactions, {len(self.constants)} constants>"
+        )
 
     def _identity(self) -> tuple:
         return self.structure, tuple((p.name, p.value) for p in self.parameters.values())
@@ -293,7 +295,9 @@ class Network:
     def check_name(self, name: str) -> str:
         """Return the name if it is a parameter or initial value; raise a `ModelError` with a suggestion if not."""
         if name not in self.parameters:
-            raise ModelError(f"'{name}' is not a constant or initial value of model '{self.name}'{suggest(name, self.parameters)}")
+            raise ModelError(
+                f"'{name}' is not a constant or initial value of model '{self.name}'{suggest(name, self.parameters)}"
+            )
         return name
 
     def with_parameters(self, values: Mapping[str, float] | None = None, **more: float) -> Network:
@@ -349,9 +353,7 @@ def compose(
     modules = tuple(modules)
     used_species = _used_species(modules, species)
     states = _collect_states(modules)
-    modules = tuple(
-        replace(module, rules={k: v for k, v in module.rules.items() if k not in states}) for module in modules
-    )
+    modules = tuple(replace(module, rules={k: v for k, v in module.rules.items() if k not in states}) for module in modules)
     rules = _order_rules(name, modules)
     _check_unique(modules, states, rules, species)
     needed = _needed_names(modules, used_species, states, rules)
@@ -359,15 +361,36 @@ def compose(
     for module in modules:
         for reaction in module.reactions:
             if reaction.id in bound:
-                raise ModelError(f"{module.name}: the reaction id '{reaction.id}' is also a constant of model '{name}'; choose another")
+                raise ModelError(
+                    f"{module.name}: the reaction id '{reaction.id}' is also a constant of model '{name}'; choose another"
+                )
     checks.check_balance(modules, used_species)
     checks.check_units(modules, used_species, states, rules, bound)
-    text = repr((name, states, [(m.name, [(r.id, r.equation, sympy.srepr(r.rate)) for r in m.reactions],
-                                 [(k, sympy.srepr(v)) for k, v in m.rules.items()],
-                                 [(k, sympy.srepr(v)) for k, v in m.rates.items()]) for m in modules],
-                 sorted(bound), sorted((s.id, s.compartment) for s in used_species.values())))
+    text = repr(
+        (
+            name,
+            states,
+            [
+                (
+                    m.name,
+                    [(r.id, r.equation, sympy.srepr(r.rate)) for r in m.reactions],
+                    [(k, sympy.srepr(v)) for k, v in m.rules.items()],
+                    [(k, sympy.srepr(v)) for k, v in m.rates.items()],
+                )
+                for m in modules
+            ],
+            sorted(bound),
+            sorted((s.id, s.compartment) for s in used_species.values()),
+        )
+    )
     return Network(
-        name, title, modules, MappingProxyType(used_species), states, MappingProxyType(rules), MappingProxyType(bound),
+        name,
+        title,
+        modules,
+        MappingProxyType(used_species),
+        states,
+        MappingProxyType(rules),
+        MappingProxyType(bound),
         hashlib.sha256(text.encode()).hexdigest(),
     )
 
@@ -379,7 +402,9 @@ def _used_species(modules: tuple[Module, ...], species: Mapping[str, Species]) -
             for side in reaction.sides:
                 for _, name, _ in side:
                     if name not in species:
-                        raise ModelError(f"{module.name}.{reaction.id}: '{name}' is not in the species table{suggest(name, species)}")
+                        raise ModelError(
+                            f"{module.name}.{reaction.id}: '{name}' is not in the species table{suggest(name, species)}"
+                        )
                     used[name] = species[name]
     return used
 
@@ -391,7 +416,9 @@ def _collect_states(modules: tuple[Module, ...]) -> tuple[str, ...]:
     for module in modules:
         for name in module.rates:
             if name in from_rates or name in from_reactions:
-                raise ModelError(f"{module.name}: '{name}' already has equations in {from_rates.get(name, 'a reaction')}; remove one")
+                raise ModelError(
+                    f"{module.name}: '{name}' already has equations in {from_rates.get(name, 'a reaction')}; remove one"
+                )
             from_rates[name] = module.name
     return (*from_reactions, *from_rates)
 
@@ -405,7 +432,8 @@ def _check_boundaries(modules: tuple[Module, ...]) -> None:
                 known, place = kinds.setdefault(name, (boundary, f"{module.name}.{reaction.id}"))
                 if known != boundary:
                     raise ModelError(
-                        f"{module.name}.{reaction.id}: '{name}' is a boundary species ('$') in one of this and {place} but not in the other"
+                        f"{module.name}.{reaction.id}: '{name}' is a boundary species ('$') in one of this and {place}, "
+                        "but not in the other"
                     )
 
 
@@ -420,7 +448,9 @@ def _order_rules(model: str, modules: tuple[Module, ...]) -> dict[str, sympy.Exp
     try:
         order = tuple(TopologicalSorter(graph).static_order())
     except CycleError as error:
-        raise ModelError(f"the rules of model '{model}' form a loop: {' -> '.join(error.args[1])}; make one of them a state") from None
+        raise ModelError(
+            f"the rules of model '{model}' form a loop: {' -> '.join(error.args[1])}; make one of them a state"
+        ) from None
     return {name: rules[name] for name in order}
 
 

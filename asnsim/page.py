@@ -89,9 +89,12 @@ def antimony_page(network) -> str:
         Text that libAntimony reads back.
     """
     states = set(network.states)
-    lines = [f"// {network.title}" if network.title else f"// {network.name}",
-             "// Printed by: asnsim show " + network.name + ". Units: h, umol, L, umol/L, U/L.",
-             f"model {network.name}()", ""]
+    lines = [
+        f"// {network.title}" if network.title else f"// {network.name}",
+        "// Printed by: asnsim show " + network.name + ". Units: h, umol, L, umol/L, U/L.",
+        f"model {network.name}()",
+        "",
+    ]
     for compartment in network.compartments:
         lines.append(f"  compartment {compartment};")
     for one in network.species.values():

@@ -29,9 +29,12 @@ def absolute_tolerances(model: Network, rtol: float) -> np.ndarray:
     rtol times what counts as nothing in the state's unit; for a compartment, which may shrink a billionfold as its cells
     die, rtol times a billionth of its first size.
     """
-    return rtol * np.array([
-        _FLOORS.get(model.parameters[name].dimension, 1e-9 * abs(model.parameters[name].value) or 1e-15) for name in model.states
-    ])
+    return rtol * np.array(
+        [
+            _FLOORS.get(model.parameters[name].dimension, 1e-9 * abs(model.parameters[name].value) or 1e-15)
+            for name in model.states
+        ]
+    )
 
 
 class _Run:
@@ -98,7 +101,10 @@ class _Run:
                 self.c[slot] = 0.0
 
     def _bolus(self, i: int, action: Action, t: float) -> None:
-        """x_i jumps by amount/V; differentiating that jump gives the jump of s (Hiskens & Pai 2000, IEEE Trans. Circuits Syst. I 47, 204)."""
+        """x_i jumps by amount/V; differentiating that jump gives the jump of s.
+
+        Hiskens & Pai 2000, IEEE Trans. Circuits Syst. I 47(2), 204-220.
+        """
         system = self.system
         if action.scaled_by in self.theta:  # an amount per m^2 or kg grows with the covariate
             k = self.theta.index(action.scaled_by)
@@ -204,7 +210,9 @@ def _segments(run: _Run, actions: list[Action], begin: float, end: float, grid: 
     blocks = []
     first = [a for a in actions if a.time == begin]
     if first:
-        blocks.append((np.array([begin]), run.x[None].copy(), run.s[None].copy() if run.theta else None, run.c.copy(), run.live.copy()))
+        blocks.append(
+            (np.array([begin]), run.x[None].copy(), run.s[None].copy() if run.theta else None, run.c.copy(), run.live.copy())
+        )
     for action in first:
         run.apply(action, begin)
     _check_volumes(run, begin)
@@ -217,7 +225,9 @@ def _segments(run: _Run, actions: list[Action], begin: float, end: float, grid: 
         for action in due:
             run.apply(action, t1)
         if t1 == end and due:
-            blocks.append((np.array([t1]), run.x[None].copy(), run.s[None].copy() if run.theta else None, run.c.copy(), run.live.copy()))
+            blocks.append(
+                (np.array([t1]), run.x[None].copy(), run.s[None].copy() if run.theta else None, run.c.copy(), run.live.copy())
+            )
     return blocks
 
 
@@ -297,5 +307,3 @@ def precondition(model: Network, hours: float | str = 400.0, medium: Mapping[str
     length = parse_time(hours)
     run = simulate(model, preculture(model, length, medium), until=0.0, times=[-length, 0.0])
     return model.with_parameters(run.end_state())
-
-

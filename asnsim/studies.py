@@ -22,8 +22,22 @@ from asnsim.tables import models_folder, read_tsv
 
 __all__ = ["PROTOCOLS", "observations", "published_problem", "relative_error", "seeded", "settled_patient"]
 
-_LOG = ("asn_c", "asp_c", "gln_c", "glu_c", "ser_c", "arg_c", "his_c", "leu_c", "asn_label", "asn_translation", "growth_rate",
-        "eif2p", "mtorc1", "asns_copies")
+_LOG = (
+    "asn_c",
+    "asp_c",
+    "gln_c",
+    "glu_c",
+    "ser_c",
+    "arg_c",
+    "his_c",
+    "leu_c",
+    "asn_label",
+    "asn_translation",
+    "growth_rate",
+    "eif2p",
+    "mtorc1",
+    "asns_copies",
+)
 
 
 def seeded(model: Network, cells_per_ml: float, medium_ml: float = 2.0) -> Network:
@@ -53,7 +67,9 @@ def knock_out(withdraw: bool) -> Experiment:
     model = seeded(load_model("cell", "solid_143b", "dmem").with_parameters(got_activity=0.0, asp_e=20000.0), 1e5)
     outside = {name: model.value(name) for name in model.states if name.endswith("_e") and name != "asnase_e"}
     fresh = outside | ({"asp_e": 0.0} if withdraw else {})
-    folds = {name: Observable(quantity, "log", relative_to=24.0) for name, quantity in (("asp_fold", "asp_c"), ("asn_fold", "asn_c"))}
+    folds = {
+        name: Observable(quantity, "log", relative_to=24.0) for name, quantity in (("asp_fold", "asp_c"), ("asn_fold", "asn_c"))
+    }
     return Experiment("withdrawal" if withdraw else "fresh", model, preculture(model).change(24.0, fresh), _observables() | folds)
 
 
@@ -103,21 +119,30 @@ def observations(rows: Iterable[str] | None = None) -> tuple[pd.DataFrame, Measu
         If a row is asked for that the table lacks.
     """
     table = read_tsv(
-        models_folder() / "observations.tsv", ("row", "protocol", "time", "observable", "value", "unit", "sd_log", "kind", "source")
+        models_folder() / "observations.tsv",
+        ("row", "protocol", "time", "observable", "value", "unit", "sd_log", "kind", "source"),
     )
     known = dict.fromkeys(row["row"] for row in table)
     for name in rows or ():
         if name not in known:
             raise DataError(f"'{name}' is not a row of observations.tsv{suggest(name, known)}")
     kept = [row for row in table if rows is None or row["row"] in set(rows)]
-    frame = pd.DataFrame({
-        **{name: [row[name] for row in kept] for name in ("row", "protocol", "observable", "unit", "kind", "source")},
-        **{name: [row.number(name) for row in kept] for name in ("time", "value", "sd_log")},
-    })
-    data = pd.DataFrame({
-        "experiment": frame["protocol"], "time": frame["time"], "observable": frame["observable"], "value": frame["value"],
-        "unit": frame["unit"], "sd": frame["value"] * frame["sd_log"],
-    })
+    frame = pd.DataFrame(
+        {
+            **{name: [row[name] for row in kept] for name in ("row", "protocol", "observable", "unit", "kind", "source")},
+            **{name: [row.number(name) for row in kept] for name in ("time", "value", "sd_log")},
+        }
+    )
+    data = pd.DataFrame(
+        {
+            "experiment": frame["protocol"],
+            "time": frame["time"],
+            "observable": frame["observable"],
+            "value": frame["value"],
+            "unit": frame["unit"],
+            "sd": frame["value"] * frame["sd_log"],
+        }
+    )
     return frame, Measurements.from_frame(data)
 
 

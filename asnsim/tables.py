@@ -82,7 +82,10 @@ def _read_delimited(path: str | Path, delimiter: str, required: Sequence[str], a
             _check_header(path, header, required, allowed)
             continue
         if len(cells) > len(header):
-            raise DataError(f"{path.parent.name}/{path.name}, row {line}: {len(cells)} cells but {len(header)} columns; is there a stray separator?")
+            raise DataError(
+                f"{path.parent.name}/{path.name}, row {line}: {len(cells)} cells but {len(header)} columns; "
+                "is there a stray separator?"
+            )
         rows.append(Row(path, line, {name: cell.strip() for name, cell in zip(header, cells, strict=False)}))
     if header is None:
         raise DataError(f"{path.parent.name}/{path.name}: the table is empty; its first line must name the columns")
@@ -92,7 +95,9 @@ def _read_delimited(path: str | Path, delimiter: str, required: Sequence[str], a
 def _check_header(path: Path, header: list[str], required: Sequence[str], allowed: Sequence[str]) -> None:
     for column in required:
         if column not in header:
-            raise DataError(f"{path.parent.name}/{path.name}, row 1: column '{column}' is missing; the table has {', '.join(header)}")
+            raise DataError(
+                f"{path.parent.name}/{path.name}, row 1: column '{column}' is missing; the table has {', '.join(header)}"
+            )
     for column in header:
         if allowed and column not in allowed:
             raise DataError(f"{path.parent.name}/{path.name}, row 1: unknown column '{column}'{suggest(column, allowed)}")
@@ -194,7 +199,9 @@ def find_model_file(kind: str, name: str, suffix: str) -> Path:
     path = models_folder() / kind / f"{name}{suffix}"
     if not path.is_file():
         known = _names(kind, suffix)
-        raise DataError(f"'{name}' is not among the {kind or 'recipes'} that come with asnsim{suggest(name, known)} Known: {', '.join(known)}")
+        raise DataError(
+            f"'{name}' is not among the {kind or 'recipes'} that come with asnsim{suggest(name, known)} Known: {', '.join(known)}"
+        )
     return path
 
 

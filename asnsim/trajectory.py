@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from asnsim.checks import derived_dimensions
-from asnsim.errors import ModelError, suggest
 from asnsim.equations import ODESystem
+from asnsim.errors import ModelError, suggest
 from asnsim.network import Network
 from asnsim.tables import write_table
 from asnsim.units import DIMENSIONLESS, dimension_text, parse_time

@@ -137,9 +137,7 @@ def parse_quantity(text: str | float, dimension: Dimension | None = None, what: 
     number, suffix = match.groups()
     parsed = unit(suffix or default)
     if dimension is not None and suffix and parsed.dimension != dimension:
-        raise UnitError(
-            f"{what} '{text}' is in {dimension_text(parsed.dimension)}, but {dimension_text(dimension)} is needed"
-        )
+        raise UnitError(f"{what} '{text}' is in {dimension_text(parsed.dimension)}, but {dimension_text(dimension)} is needed")
     value = float(number) * parsed.factor
     if not math.isfinite(value):
         raise UnitError(f"{what} '{text}' is too large to be a number; write it in another unit")

@@ -18,7 +18,11 @@ def main() -> None:
     fed = asnsim.precondition(model)
     with_response = asnsim.simulate(fed, dose, until="72 h")
     silent = asnsim.load_model("cell", "rpmi", without="gcn2_atf4").with_parameters(
-        {name: fed.value(name) for name in fed.parameters if name in asnsim.load_model("cell", "rpmi", without="gcn2_atf4").parameters}
+        {
+            name: fed.value(name)
+            for name in fed.parameters
+            if name in asnsim.load_model("cell", "rpmi", without="gcn2_atf4").parameters
+        }
     )
     without = asnsim.simulate(silent, dose, until="72 h")
     print(f"ASNS, fold after 60 h of asparaginase: {with_response['asns'][-1] / fed.value('asns'):.2f}")

@@ -19,7 +19,8 @@ def main() -> None:
         run = runs[line]
         print(
             f"{line}: trough before dose 2 {run.at('14 d', side='before')['asnase_p']:.0f} U/L, "
-            f"plasma Asn below 1 umol/L for {run.duration(run['asn_p'] < 1.0) / 24:.1f} d, cells x {run['cells'][-1] / run['cells'][0]:.2g}"
+            f"plasma Asn below 1 umol/L for {run.duration(run['asn_p'] < 1.0) / 24:.1f} d, "
+            f"cells x {run['cells'][-1] / run['cells'][0]:.2g}"
         )
     plot_depletion(runs, OUT / "02_two_doses.png")
 

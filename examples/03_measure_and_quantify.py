@@ -16,7 +16,8 @@ def main() -> None:
     asnsim.write(batch, OUT / "03_batch")
     result = asnsim.quantify(asnsim.read(OUT / "03_batch"))
     for row in result.measurements().select(observable=["asn_c", "asn_e", "gln_e"]).table.itertuples():
-        print(f"{row.observable} at {row.time:4.1f} h: {row.value:8.1f} +- {row.sd:6.1f} umol/L, truth {run.at(row.time)[row.observable]:8.1f}")
+        truth = run.at(row.time)[row.observable]
+        print(f"{row.observable} at {row.time:4.1f} h: {row.value:8.1f} +- {row.sd:6.1f} umol/L, truth {truth:8.1f}")
     print(*result.report[:4], sep="\n")
     plot_batch(batch, OUT / "03_chromatograms.png")
 

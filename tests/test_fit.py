@@ -25,8 +25,12 @@ def decay(k=0.3, y0=2.0, with_product=False):
     y, rate, a, b, unused = symbols("y k a b unused")
     rates = {"y": -(a * b if with_product else rate) * y, "z": unused * 0 - unused * symbols("z")[0]}
     numbers = {
-        "y": parameter("y", y0, "1"), "z": parameter("z", 1.0, "1"), "unused": parameter("unused", 1.0),
-        "k": parameter("k", k), "a": parameter("a", k), "b": parameter("b", 1.0, "1"),
+        "y": parameter("y", y0, "1"),
+        "z": parameter("z", 1.0, "1"),
+        "unused": parameter("unused", 1.0),
+        "k": parameter("k", k),
+        "a": parameter("a", k),
+        "b": parameter("b", 1.0, "1"),
     }
     return compose("decay", [Module("decay", rates=rates)], {}, numbers)
 
@@ -102,7 +106,9 @@ def test_log_scale_and_fold_changes():
     fold = exact() / 2.0
     observables = {"fold": Observable("y", "log", relative_to=0.0)}
     problem = FitProblem(
-        [Experiment("one", decay(k=0.6, y0=7.0), observables=observables)], data_of(fold, 0.1 * fold, "fold"), ["k", "y"],
+        [Experiment("one", decay(k=0.6, y0=7.0), observables=observables)],
+        data_of(fold, 0.1 * fold, "fold"),
+        ["k", "y"],
         solver=NDF(rtol=1e-10),
     )
     result = fit(problem, starts=1)
@@ -122,8 +128,15 @@ def test_two_experiments_share_a_parameter_unless_it_is_fixed():
 def test_gradient_of_the_cell_problem_agrees_with_differences():
     model = load_model("cell", "rpmi")
     free = ["Vmax_snat2", "Vmax_asn_carrier", "asns_capacity", "Km_asns_asp"]
-    frame = pd.DataFrame({"experiment": "c", "time": [1.0, 6.0, 6.0], "observable": ["asn_c", "asn_e", "asn_translation"],
-                          "value": [1000.0, 300.0, 1500.0], "sd": [100.0, 10.0, 100.0]})
+    frame = pd.DataFrame(
+        {
+            "experiment": "c",
+            "time": [1.0, 6.0, 6.0],
+            "observable": ["asn_c", "asn_e", "asn_translation"],
+            "value": [1000.0, 300.0, 1500.0],
+            "sd": [100.0, 10.0, 100.0],
+        }
+    )
     experiment = Experiment("c", model, preculture(model, "20 h"), {"asn_c": Observable("asn_c", "log")})
     problem = FitProblem([experiment], Measurements.from_frame(frame), free, solver=NDF(rtol=1e-10))
     point = np.log(problem.nominal)
@@ -195,7 +208,9 @@ doses = ["{dose}"]
 
 def write_problem(folder, text, dose="100 U into asnase_e at 2 h", observable="asn_c"):
     (folder / "problem.toml").write_text(text.format(dose=dose))
-    (folder / "data.csv").write_text(f"experiment,time,observable,value,sd\nlesson,1,{observable},700,10\nlesson,6,{observable},500,10\n")
+    (folder / "data.csv").write_text(
+        f"experiment,time,observable,value,sd\nlesson,1,{observable},700,10\nlesson,6,{observable},500,10\n"
+    )
     return folder / "problem.toml"
 
 

@@ -33,7 +33,9 @@ def test_fit_and_quantify_are_packages_and_functions():
 
 def test_import_is_light():
     """Nothing heavy is imported; a list of modules, not a stopwatch."""
-    code = "import sys, asnsim; print([m for m in ('numpy', 'sympy', 'numba', 'pandas', 'tellurium', 'pint') if m in sys.modules])"
+    code = (
+        "import sys, asnsim; print([m for m in ('numpy', 'sympy', 'numba', 'pandas', 'tellurium', 'pint') if m in sys.modules])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 

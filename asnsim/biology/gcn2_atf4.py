@@ -28,7 +28,8 @@ def gcn2_atf4() -> Module:
     )
     K_34, n_34, t_34, K_chop, n_chop, t_chop, brake = symbols("K_gadd34 n_gadd34 tau_gadd34 K_chop n_chop tau_chop trib3_brake")
     fold_a, K_a, n_a, lag, d_r, d_e, unit_copies, j_ref, mu_ref = symbols(
-        "asns_induction K_asns_atf4 n_asns_atf4 tau_asns_lag k_asns_mrna k_asns asns_capacity translation_reference growth_reference"
+        "asns_induction K_asns_atf4 n_asns_atf4 tau_asns_lag k_asns_mrna k_asns asns_capacity translation_reference "
+        "growth_reference"
     )
     fold_s, K_s, n_s, t_s = symbols("snat2_induction K_snat2_eif2p n_snat2_eif2p tau_snat2")
     output, promoter, gcn2 = symbols("atf4_output asns_promoter gcn2_activity")
@@ -55,7 +56,9 @@ def gcn2_atf4() -> Module:
 
 def atf4_reporter() -> Module:
     """A stable fluorescent ATF4 reporter, as read in the 143B and HT1080 experiments: accumulates, diluted by growth."""
-    reporter, atf4, growth, fold, K, n, k = symbols("reporter atf4 growth_rate reporter_induction K_reporter n_reporter k_reporter")
+    reporter, atf4, growth, fold, K, n, k = symbols(
+        "reporter atf4 growth_rate reporter_induction K_reporter n_reporter k_reporter"
+    )
     mu_ref = symbols("growth_reference")[0]
     rate = (k + mu_ref) * (1 + fold * hill(atf4, K, n)) - (k + growth) * reporter
     return Module("atf4_reporter", (), {}, {"reporter": rate}, note="stable reporter: slow because it accumulates")

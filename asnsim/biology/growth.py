@@ -29,9 +29,7 @@ def growth() -> Module:
         "death_rate": k_death * starvation**n_death * (1 + chop),
         "cells": cytosol / cell_volume,
     }
-    reactions = [
-        Reaction(f"{aa}_release", equation, death * symbol(f"{aa}_c") * cytosol) for aa, equation in _RELEASED.items()
-    ]
+    reactions = [Reaction(f"{aa}_release", equation, death * symbol(f"{aa}_c") * cytosol) for aa, equation in _RELEASED.items()]
     reactions.append(Reaction("trna_release", "trna_asn => asn_e + $trna", death * trna * cytosol))
     reactions.append(Reaction("protein_release", "protein => protein_e", death * protein * cytosol))
     rates = {

@@ -14,7 +14,9 @@ PEG_STEPS = 14
 
 
 def pegaspargase() -> Module:
-    """Pegaspargase IV/IM: 14 de-PEGylation steps that share a volume, all active (Wuerthwein 2021, Eur J Drug Metab Pharmacokinet 46, 289).
+    """Pegaspargase IV/IM: 14 de-PEGylation steps that share a volume, all active.
+
+    Wuerthwein 2021, Eur J Drug Metab Pharmacokinet 46, 289.
 
     Drug states are amounts (U), because volume and clearance change with the occasion. Every step is cleared by CL, passes
     on by Q, and the last one leaves by Q too. `peg_cleared` closes the balance of the dose. An intramuscular dose goes into
@@ -73,7 +75,9 @@ def plasma_asparagine() -> Module:
             Reaction(f"{aa}_appearance_i", f"{source} => {aa}_i", (1 - share) * supply * weight),
             Reaction(f"{aa}_plasma_tissue", f"{aa}_p -> {aa}_i", ps * weight * (p - i)),
             Reaction(f"{aa}_tissue_use", f"{aa}_i => {source}", supply / symbol(f"{aa}_tissue_baseline") * weight * i),
-            Reaction(f"asnase_{aa}_p", f"{aa}_p => ${product}_p + $ammonia", michaelis_menten(p, per_unit * drug * part, Km) * plasma),
+            Reaction(
+                f"asnase_{aa}_p", f"{aa}_p => ${product}_p + $ammonia", michaelis_menten(p, per_unit * drug * part, Km) * plasma
+            ),
             Reaction(
                 f"asnase_{aa}_i",
                 f"{aa}_i => ${product}_p + $ammonia",

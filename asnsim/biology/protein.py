@@ -51,8 +51,13 @@ def translation() -> Module:
         "eif2_brake": free,
         "mtor_drive": drive,
         "amino_acid_supply": supply,
-        "asn_translation": jmax * crowding * symbols("eif2_brake")[0] * symbols("mtor_drive")[0]
-        * symbols("amino_acid_supply")[0] * charged / (K_tl + charged),
+        "asn_translation": jmax
+        * crowding
+        * symbols("eif2_brake")[0]
+        * symbols("mtor_drive")[0]
+        * symbols("amino_acid_supply")[0]
+        * charged
+        / (K_tl + charged),
     }
     reactions = (
         Reaction("protein_synthesis", f"{side} => protein + $trna", (1 - secreted) * rate * cytosol),

@@ -73,9 +73,7 @@ def asct2() -> Module:
 def lat1() -> Module:
     """LAT1 (SLC7A5): Leu and His in against Gln and, weakly, Asn; capacity follows mTORC1."""
     Vmax, loaders, asymmetry = symbols("Vmax_lat1 loader_activity lat1_asymmetry")
-    return _antiporter(
-        "lat1", ("asn", "gln", "his", "leu"), Vmax * loaders, lambda aa: asymmetry, "SLC7A5, obligate antiport"
-    )
+    return _antiporter("lat1", ("asn", "gln", "his", "leu"), Vmax * loaders, lambda aa: asymmetry, "SLC7A5, obligate antiport")
 
 
 def ylat2() -> Module:
@@ -114,4 +112,6 @@ def asn_leak() -> Module:
 def asp_entry() -> Module:
     """Entry of aspartate from media that hold mM of it (GOT double knock-outs are kept alive so)."""
     outside, k, cytosol = symbols("asp_e k_asp_entry cytosol")
-    return Module("asp_entry", (Reaction("asp_entry_flux", "asp_e => asp_c", k * outside * cytosol),), note="only matters at mM outside")
+    return Module(
+        "asp_entry", (Reaction("asp_entry_flux", "asp_e => asp_c", k * outside * cytosol),), note="only matters at mM outside"
+    )

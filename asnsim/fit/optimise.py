@@ -93,10 +93,16 @@ class FitResult:
 
     def table(self) -> pd.DataFrame:
         """Return one row per parameter: estimate, interval, unit, verdict."""
-        return pd.DataFrame({
-            "parameter": self.free, "estimate": self.x, "lower": self.lower, "upper": self.upper, "unit": self.units,
-            "verdict": self.verdicts,
-        })
+        return pd.DataFrame(
+            {
+                "parameter": self.free,
+                "estimate": self.x,
+                "lower": self.lower,
+                "upper": self.upper,
+                "unit": self.units,
+                "verdict": self.verdicts,
+            }
+        )
 
     def values(self) -> dict[str, float]:
         """Return the estimates by name, as `Network.with_parameters` takes them."""
@@ -193,10 +199,20 @@ def _one_start(problem: FitProblem, point, log_low, log_high, max_nfev: int) -> 
     if evaluate(inside)[0][0] == _FAILED:
         return Start(np.exp(point), np.exp(point), np.inf, 1, False, f"the first simulation failed: {evaluate.failure}")
     answer = scipy.optimize.least_squares(
-        lambda p: evaluate(p)[0], inside, jac=lambda p: evaluate(p)[1], bounds=(log_low, log_high), method="trf", x_scale=1.0,
-        xtol=1e-8, ftol=1e-8, gtol=1e-8, max_nfev=max_nfev,
+        lambda p: evaluate(p)[0],
+        inside,
+        jac=lambda p: evaluate(p)[1],
+        bounds=(log_low, log_high),
+        method="trf",
+        x_scale=1.0,
+        xtol=1e-8,
+        ftol=1e-8,
+        gtol=1e-8,
+        max_nfev=max_nfev,
     )
-    return Start(np.exp(point), np.exp(answer.x), 2 * float(answer.cost), int(answer.nfev), answer.status > 0, answer.message.strip())
+    return Start(
+        np.exp(point), np.exp(answer.x), 2 * float(answer.cost), int(answer.nfev), answer.status > 0, answer.message.strip()
+    )
 
 
 def _judge(problem: FitProblem, starts: tuple[Start, ...], log_low, log_high) -> FitResult:
@@ -222,7 +238,9 @@ def _judge(problem: FitProblem, starts: tuple[Start, ...], log_low, log_high) ->
         elif name in null:
             verdicts.append(f"not identifiable: only a combination with {', '.join(o for o in null if o != name) or 'others'} is")
         elif name in problem.priors and sd[k] > _HELD * problem.priors[name]:
-            verdicts.append(f"held by its prior: the data narrow it only to {sd[k] / problem.priors[name]:.0%} of the prior's width")
+            verdicts.append(
+                f"held by its prior: the data narrow it only to {sd[k] / problem.priors[name]:.0%} of the prior's width"
+            )
         elif sd[k] > _LOOSE:
             verdicts.append(f"practically not identifiable: known to a factor of {np.exp(1.96 * sd[k]):.2g}")
         else:
@@ -240,7 +258,7 @@ def _judge(problem: FitProblem, starts: tuple[Start, ...], log_low, log_high) ->
 
 
 def _null_members(jacobian: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Names that take part in a direction the residuals do not feel (scaled columns, singular value under 1e-8 of the largest)."""
+    """Names that take part in a direction the residuals do not feel: a singular value under 1e-8 of the largest."""
     scale = np.linalg.norm(jacobian, axis=0)
     felt = scale > 1e-8
     if not felt.any():

@@ -144,7 +144,9 @@ class FitProblem:
             if rows.empty:
                 raise FitError(f"experiment '{experiment.name}' has no data; add rows or leave it out")
             if rows["censored"].any():
-                raise FitError(f"experiment '{experiment.name}' has censored values, which this fit does not take; select them away")
+                raise FitError(
+                    f"experiment '{experiment.name}' has censored values, which this fit does not take; select them away"
+                )
             system = build_equations(experiment.model)
             for measured in dict.fromkeys(rows["observable"]):
                 quantity = experiment.observable(measured).quantity
@@ -183,9 +185,9 @@ class FitProblem:
         """Whitening matrix (n, n) of the errors, on the log scale where an observable asks for it, and those rows."""
         table = self.data.table
         homes = {experiment.name: experiment for experiment in self.experiments}
-        logs = np.array([
-            homes[e].observable(o).scale == "log" for e, o in zip(table["experiment"], table["observable"], strict=True)
-        ])
+        logs = np.array(
+            [homes[e].observable(o).scale == "log" for e, o in zip(table["experiment"], table["observable"], strict=True)]
+        )
         values = table["value"].to_numpy(float)
         if np.any(values[logs] <= 0):
             row = int(np.flatnonzero(logs & (values <= 0))[0])

@@ -28,9 +28,9 @@ def with_texts(model: Network, values: dict[str, str | float]) -> Network:
     ModelError, UnitError
         If a name is unknown or a unit does not fit.
     """
-    return model.with_parameters({
-        name: parse_quantity(value, model.parameters[model.check_name(name)].dimension, name) for name, value in values.items()
-    })
+    return model.with_parameters(
+        {name: parse_quantity(value, model.parameters[model.check_name(name)].dimension, name) for name, value in values.items()}
+    )
 
 
 def read_problem(path: str | Path) -> FitProblem:

@@ -78,9 +78,15 @@ class CrossCheck:
         """Return a DataFrame, worst state first: state, unit, largest, deviation, time_h."""
         import pandas as pd
 
-        frame = pd.DataFrame({
-            "state": self.states, "unit": self.units, "largest": self.largest, "deviation": self.deviation, "time_h": self.time,
-        })
+        frame = pd.DataFrame(
+            {
+                "state": self.states,
+                "unit": self.units,
+                "largest": self.largest,
+                "deviation": self.deviation,
+                "time_h": self.time,
+            }
+        )
         return frame.sort_values("deviation", ascending=False, kind="stable", ignore_index=True)
 
     def to_csv(self, path: str | Path) -> Path:
@@ -165,8 +171,15 @@ def crosscheck(
     floor = FLOOR * np.maximum(largest, absolute_tolerances(model, 1.0))
     deviation = np.abs(run.x - theirs) / np.maximum(np.abs(theirs), floor)
     return CrossCheck(
-        model.name, end, rtol, model.states, tuple(run.unit(name) for name in model.states), deviation.max(axis=0),
-        run.t[deviation.argmax(axis=0)], largest, run.t.size,
+        model.name,
+        end,
+        rtol,
+        model.states,
+        tuple(run.unit(name) for name in model.states),
+        deviation.max(axis=0),
+        run.t[deviation.argmax(axis=0)],
+        largest,
+        run.t.size,
     )
 
 

@@ -72,7 +72,9 @@ def run_suite(name: str, cases: Iterator[Case]) -> int:
         if verdict == "wrong":
             print(f"{name}: {case} WRONG")
         counts[verdict] += 1
-    print(f"TOTAL {name} " + " ".join(f"{key}={value}" for key, value in counts.items()) + f" of={sum(counts.values())}", flush=True)
+    print(
+        f"TOTAL {name} " + " ".join(f"{key}={value}" for key, value in counts.items()) + f" of={sum(counts.values())}", flush=True
+    )
     return counts["wrong"]
 
 

@@ -13,7 +13,6 @@ from asnsim.library import load_model, load_species
 from asnsim.network import TIME, Module, Reaction, Species, compose, symbol, symbols
 from asnsim.simulation import absolute_tolerances, precondition, preculture, simulate
 from asnsim.solvers import NDF
-from asnsim.units import unit
 
 K, V, GRID = 0.2, 4.0, np.linspace(0, 40, 41)
 
