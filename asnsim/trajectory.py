@@ -183,6 +183,8 @@ class Trajectory:
             c[self._system.constants.index(name)] *= factor
         t = parse_time(time)
         end = t + parse_time(duration)
+        if not end >= t:
+            raise ModelError(f"a sample cannot wait {duration} h; give a duration of 0 or more")
         return self._named(end, self._advance(x, c, t, end), c)
 
     def duration(self, condition: np.ndarray) -> float:

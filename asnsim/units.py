@@ -73,7 +73,7 @@ def unit(text: str) -> Unit:
     cleaned = text.strip()
     if cleaned in ("", "-", "1"):
         return Unit(text, 1.0, DIMENSIONLESS)
-    if not re.fullmatch(r"[A-Za-z0-9_ /*^().%µμ²-]+", cleaned):
+    if not re.fullmatch(r"[A-Za-z0-9_ /*^().%µμ²-]+", cleaned) or "//" in cleaned:
         raise UnitError(f"'{text}' is not a unit; write for example umol/L, 1/h, U/L or h")
     readable = cleaned.replace("m²", "m^2").replace("%", "percent_")
     readable = re.sub(r"\b([numkM]?)I?U\b", r"\1CU", readable)  # pint's own U is umol/min; here units of enzyme are counted
@@ -82,6 +82,8 @@ def unit(text: str) -> Unit:
     readable = re.sub(r"^1\s*/", "dimensionless/", readable).replace("^", "**")
     registry = _registry()
     try:
+        if not registry.Quantity(1.0, registry.parse_units(readable))._is_multiplicative:
+            raise UnitError("an offset such as degC")
         base = registry.Quantity(1.0, registry.parse_units(readable)).to_base_units()
     except Exception as error:  # pint raises many kinds; all mean the same to the user
         raise UnitError(f"'{text}' is not a unit ({type(error).__name__}); write for example umol/L, 1/h, U/L or h") from None

@@ -48,23 +48,21 @@ def pegaspargase() -> Module:
 def plasma_asparagine() -> Module:
     """Plasma and interstitial Asn and Gln with appearance, exchange, use and hydrolysis; the enzyme reaches tissue in part.
 
-    Use by tissue is first order and set so that plasma rests at its baseline; as part of what appears does so in plasma,
-    the interstitium rests a little lower.
+    Use by tissue is first order, ``CL_tissue = Ra / interstitial baseline``; as part of what appears does so in plasma, the
+    interstitium rests a little below it, by ``plasma_share_of_Ra * Ra / PS``.
 
     Only Ra*Km/(Vp + phi*Vi) is identifiable from depletion data; the volumes follow body weight.
     """
-    weight, v_p, v_i, ra, share, ps, basal, drug, phi = symbols(
-        "weight plasma_volume_per_kg interstitium_volume_per_kg Ra_asn plasma_share_of_Ra PS_plasma_tissue asn_baseline asnase_p "
+    weight, v_p, v_i, ra, share, ps, drug, phi = symbols(
+        "weight plasma_volume_per_kg interstitium_volume_per_kg Ra_asn plasma_share_of_Ra PS_plasma_tissue asnase_p "
         "tissue_enzyme_share"
     )
     per_unit, Km_asn, Km_gln, glutaminase = symbols("umol_per_unit_hour Km_asnase_asn Km_asnase_gln glutaminase_share")
-    plasma, interstitium, ra_gln, gln_basal = symbols("plasma interstitium Ra_gln gln_baseline")
+    plasma, interstitium, ra_gln = symbols("plasma interstitium Ra_gln")
     rules = {
         "plasma": v_p * weight,
         "interstitium": v_i * weight,
         "asnase_e": phi * drug,
-        "asn_tissue_baseline": basal - share * ra / ps,
-        "gln_tissue_baseline": gln_basal - share * ra_gln / ps,
     }
     reactions = []
     for aa, product, Km, part, supply in (("asn", "asp", Km_asn, 1, ra), ("gln", "glu", Km_gln, glutaminase, ra_gln)):
@@ -74,7 +72,7 @@ def plasma_asparagine() -> Module:
             Reaction(f"{aa}_appearance_p", f"{source} => {aa}_p", share * supply * weight),
             Reaction(f"{aa}_appearance_i", f"{source} => {aa}_i", (1 - share) * supply * weight),
             Reaction(f"{aa}_plasma_tissue", f"{aa}_p -> {aa}_i", ps * weight * (p - i)),
-            Reaction(f"{aa}_tissue_use", f"{aa}_i => {source}", supply / symbol(f"{aa}_tissue_baseline") * weight * i),
+            Reaction(f"{aa}_tissue_use", f"{aa}_i => {source}", symbol(f"CL_tissue_{aa}") * weight * i),
             Reaction(
                 f"asnase_{aa}_p", f"{aa}_p => ${product}_p + $ammonia", michaelis_menten(p, per_unit * drug * part, Km) * plasma
             ),

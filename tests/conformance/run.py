@@ -19,7 +19,14 @@ Case = tuple[str, Callable[[], bool]]
 
 
 def crosscheck_cases() -> Iterator[Case]:
-    """Every recipe under media, lines and doses against libRoadRunner: at most 1e-5 relative at rtol 1e-8."""
+    """Every recipe under media, lines and doses against libRoadRunner: at most 1e-5 relative at rtol 1e-9.
+
+    One decade tighter than the `crosscheck` command, because a collapsing pool of an ASNS-low line multiplies errors.
+    """
+
+    def agree(model) -> bool:
+        return crosscheck(model, rtol=1e-9).overall <= 1e-5
+
     plans = {
         "teaching": [(), ("teaching_all",)],
         "cell": [(), ("rpmi",), ("rpmi", "all_low_asns"), ("dmem", "solid_143b"), ("rpmi", "all_low_asns", "pegaspargase")],
@@ -28,9 +35,9 @@ def crosscheck_cases() -> Iterator[Case]:
     }
     for recipe, stacks in plans.items():
         for overlays in stacks:
-            yield f"{recipe} {' '.join(overlays)}", lambda r=recipe, o=overlays: crosscheck(load_model(r, *o)).overall <= 1e-5
+            yield f"{recipe} {' '.join(overlays)}", lambda r=recipe, o=overlays: agree(load_model(r, *o))
     for module in ("gcn2_atf4", "mtorc1", "asn_carrier"):
-        yield f"cell without {module}", lambda m=module: crosscheck(load_model("cell", "rpmi", without=m)).overall <= 1e-5
+        yield f"cell without {module}", lambda m=module: agree(load_model("cell", "rpmi", without=m))
 
 
 def published_cases() -> Iterator[Case]:
