@@ -32,8 +32,9 @@ test: lint ## lint, then all tests
 conformance: $(STAMP) ## long suites; one TOTAL line each
 	$(BIN)/python tests/conformance/run.py
 
-bench: $(STAMP) ## how often fitted kinetics are covered, and other slow measurements
+bench: $(STAMP) ## how often fitted kinetics and concentrations are covered by their intervals
 	$(BIN)/python benchmarks/bench_recovery.py
+	$(BIN)/python benchmarks/bench_laboratory.py
 
 pages: $(STAMP) ## print models/*.ant again from the recipes
 	$(BIN)/python -m asnsim.io.pages

@@ -7,10 +7,8 @@ docstrings say which attributes are read.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from asnsim.errors import AsnsimError, DataError
+from asnsim.tables import written_whole
 
 __all__ = [
     "OKABE_ITO", "plot_batch", "plot_crosscheck", "plot_depletion", "plot_fit", "plot_quantification", "plot_trajectory", "save",
@@ -50,16 +49,8 @@ def save(figure: Figure, path: str | Path) -> Path:
     path = Path(path)
     if path.suffix.lower() not in _FORMATS:
         raise DataError(f"{path}: a figure is written as {', '.join(_FORMATS)}; give a name that ends in one of them")
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as temporary:
         figure.savefig(temporary, dpi=160)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise DataError(f"{path}: the figure cannot be written ({error.strerror or error}); choose another place") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
     return path
 
 

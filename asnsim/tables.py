@@ -9,13 +9,24 @@ import csv
 import math
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from asnsim.errors import DataError, suggest
 
-__all__ = ["Row", "find_model_file", "models_folder", "read_csv", "read_toml", "read_tsv", "write_table"]
+__all__ = [
+    "Row",
+    "find_model_file",
+    "models_folder",
+    "read_csv",
+    "read_toml",
+    "read_tsv",
+    "write_table",
+    "write_text",
+    "written_whole",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,19 +160,42 @@ def read_toml(path: str | Path) -> dict:
         raise DataError(f"{path.parent.name}/{path.name}: not valid TOML ({error})") from None
 
 
-def write_table(path: str | Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:
-    """Write a CSV (or, for a name ending in .tsv, TSV) table whole: to a temporary name first, then renamed."""
+@contextmanager
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """Give a temporary name beside `path` to write to; it takes the real name when all went well and is gone otherwise.
+
+    Raises
+    ------
+    DataError
+        If the place cannot be written to.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
-        with temporary.open("w", newline="", encoding="utf-8") as handle:
-            writer = csv.writer(handle, delimiter="\t" if path.suffix == ".tsv" else ",", lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a text file whole."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def write_table(path: str | Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:
+    """Write a CSV (or, for a name ending in .tsv, TSV) table whole."""
+    path = Path(path)
+    with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, delimiter="\t" if path.suffix == ".tsv" else ",", lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
     return path
 
 

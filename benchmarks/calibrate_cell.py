@@ -7,7 +7,6 @@ Twenty parameters with log-normal priors around their present values against nin
 priors, not an identification. The starting values came from a feasibility fit that also used HT1080, HepG2 and MOLT-4 data.
 """
 
-import os
 import sys
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from asnsim.fit import fit
 from asnsim.studies import published_problem, relative_error
-from asnsim.tables import models_folder
+from asnsim.tables import models_folder, write_text
 
 FREE = (
     "Km_asns_asp Ki_asns_asn Vmax_got k_asp_loss Vmax_gls k_glu_loss k_ser_loss k_leu_loss k_arg_loss Vmax_loader Vmax_snat2 "
@@ -34,9 +33,7 @@ def rewrite(path: Path, values: dict[str, float]) -> None:
             cells[1] = f"{values[cells[0]] / SCALE.get(cells[2], 1.0):.4g}"
             cells[6:8] = [SOURCE, "fitted"]
         lines.append("\t".join(cells))
-    temporary = path.with_suffix(".part")
-    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def main() -> None:

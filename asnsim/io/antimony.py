@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from asnsim.errors import ModelError, UnsupportedFeatureError
 from asnsim.network import Network
+from asnsim.tables import write_text
 
-__all__ = ["read", "sbml_of_page", "write", "write_text"]
-
-
-def write_text(path: str | Path, text: str) -> Path:
-    """Write a text file whole: to a temporary name first, then renamed."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+__all__ = ["read", "sbml_of_page", "write"]
 
 
 def write(network: Network, path: str | Path) -> Path:

@@ -22,7 +22,7 @@ import numpy as np
 
 from asnsim.chromatogram import Batch, Chromatogram, Injection, Nominal, Sample
 from asnsim.errors import DataError, MissingExtraError, suggest
-from asnsim.tables import Row, read_csv, read_toml, write_table
+from asnsim.tables import Row, read_csv, read_toml, write_table, written_whole
 
 __all__ = ["read_batch", "read_mzml", "write_batch", "write_mzml"]
 
@@ -122,13 +122,8 @@ def write_mzml(chromatograms: tuple[Chromatogram, ...], path: str | Path) -> Pat
     options.setIntensity32Bit(False)
     options.setWriteIndex(True)
     writer.setOptions(options)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part.mzML")
-    try:
+    with written_whole(path) as temporary:
         writer.store(str(temporary), experiment)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from asnsim.library import list_recipes, load_model
-from asnsim.tables import models_folder
+from asnsim.tables import models_folder, write_text
 
 __all__ = ["print_pages", "stale_pages"]
 
@@ -23,10 +21,7 @@ def print_pages() -> list[str]:
     """Print every stale page anew and return their names."""
     names = stale_pages()
     for name in names:
-        path = models_folder() / f"{name}.ant"
-        temporary = path.with_suffix(".part")
-        temporary.write_text(str(load_model(name)), encoding="utf-8")
-        os.replace(temporary, path)
+        write_text(models_folder() / f"{name}.ant", str(load_model(name)))
     return names
 
 

@@ -9,8 +9,9 @@ from collections import Counter
 from pathlib import Path
 
 from asnsim.errors import ModelError, UnsupportedFeatureError
-from asnsim.io.antimony import sbml_of_page, write_text
+from asnsim.io.antimony import sbml_of_page
 from asnsim.network import Network
+from asnsim.tables import write_text
 
 __all__ = ["consistency", "read", "sbml_text", "write"]
 

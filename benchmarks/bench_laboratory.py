@@ -1,6 +1,6 @@
 """How well the laboratory's circle closes: bias, coverage of 95 % intervals, acceptance, over many seeds.
 
-Run: python benchmarks/roundtrip_lab.py [number of batches]
+Run: python benchmarks/bench_laboratory.py [number of batches]
 
 Prints one line per matrix and analyte, and one per third of the range. Intervals are judged against the true pool; batch means
 use the full covariance, and the last column shows what happens when shared errors are taken as independent.
