@@ -22,6 +22,7 @@ import platformdirs
 
 from asnsim.equations import ODESystem
 from asnsim.expressions import Graph
+from asnsim.sparse_lu import SparseLU, analyse, emit_factor, emit_solve
 
 __all__ = ["CompiledSystem", "compile_system", "emit"]
 
@@ -80,9 +81,13 @@ def _literal(value: float) -> str:
     return f"0x{np.float64(value).view(np.uint64):016X}"
 
 
+_TWO_ARGUMENTS = ("llvm.pow.f64", "llvm.minimum.f64")
 _DECLARATIONS = "\n".join(
-    f"declare double @{name}({', '.join(['double'] * (2 if name.endswith('pow.f64') else 1))})" for name in _INTRINSICS.values()
+    f"declare double @{name}({', '.join(['double'] * (2 if name in _TWO_ARGUMENTS else 1))})"
+    for name in (*_INTRINSICS.values(), "llvm.fabs.f64", "llvm.minimum.f64")
 )
+#: Up to this many states the factorisation is straight-line code; beyond, compiling it would cost more than it saves.
+STRAIGHT_LINE_STATES = 100
 
 
 class CompiledSystem:
@@ -96,6 +101,10 @@ class CompiledSystem:
         Constants by which `dfdp` differentiates.
     selected : tuple of str
         Observables with gradients.
+    lu : SparseLU
+        The static pattern of I - beta J, ordered.
+    lu_factor, lu_solve : int
+        Addresses of its straight-line factorisation and solve; 0 for a large system.
     rhs, jac, dfdp, obs, obs_x, obs_p : int
         Addresses of the kernels: rhs (n), Jacobian (n, n), explicit parameter derivatives (n, n_theta), values of
         all observables (n_obs), and gradients of the selected ones by states and theta. 0 where there is nothing.
@@ -104,24 +113,45 @@ class CompiledSystem:
     def __init__(self, system: ODESystem, theta: Sequence[str], selected: Sequence[str]):
         self.system, self.theta, self.selected = system, tuple(theta), tuple(selected)
         self.observable_ids = tuple(system.observables)
-        self.source = _source(system, self.theta, self.selected)
-        self._engine = _machine_code(self.source)
-        for name in ("rhs", "jac", "dfdp", "obs", "obs_x", "obs_p"):
-            setattr(self, name, self._engine.get_function_address(name))
+        self.lu, core = _core(system)
+        self._engines = [core]
+        for name in ("rhs", "jac", "obs", "lu_factor", "lu_solve"):
+            setattr(self, name, core.get_function_address(name))
+        self.dfdp = self.obs_x = self.obs_p = 0
+        if self.theta or self.selected:
+            derivatives = _machine_code(_derivative_source(system, self.theta, self.selected))
+            self._engines.append(derivatives)
+            for name in ("dfdp", "obs_x", "obs_p"):
+                setattr(self, name, derivatives.get_function_address(name))
 
     def __reduce__(self):
         raise TypeError("compiled kernels hold addresses of this process; send the network and compile there")
 
 
-def _source(system: ODESystem, theta: tuple[str, ...], selected: tuple[str, ...]) -> str:
+def _core(system: ODESystem) -> tuple[SparseLU, llvm.ExecutionEngine]:
+    """Compile what every simulation of a system needs; made once and shared by all choices of theta."""
+    kept = system.cache.get("core")
+    if kept is None:
+        jacobian = system.jacobian()
+        tables = {
+            "rhs": list(enumerate(system.rhs)),
+            "jac": [(i * system.n + j, node) for (i, j), node in jacobian.items()],
+            "obs": list(enumerate(system.observables.values())),
+        }
+        lu = analyse(system.n, jacobian)
+        parts = [emit(system.graph, name, outputs) for name, outputs in tables.items()]
+        if system.n <= STRAIGHT_LINE_STATES:
+            parts += [emit_factor(lu, jacobian), emit_solve(lu)]
+        kept = system.cache["core"] = (lu, _machine_code("\n\n".join([_DECLARATIONS, *parts])))
+    return kept
+
+
+def _derivative_source(system: ODESystem, theta: tuple[str, ...], selected: tuple[str, ...]) -> str:
     graph, n = system.graph, system.n
     columns = [system.constants.index(name) if name in system.constants else -1 - k for k, name in enumerate(theta)]
     roots = [system.observable(name) for name in selected]
     tables = {
-        "rhs": list(enumerate(system.rhs)),
-        "jac": [(i * n + j, node) for (i, j), node in system.jacobian().items()],
         "dfdp": [(i * len(theta) + k, node) for (i, k), node in system.parameter_derivatives(system.rhs, columns).items()],
-        "obs": list(enumerate(system.observables.values())),
         "obs_x": [(i * n + j, node) for (i, j), node in system.state_derivatives(roots).items()],
         "obs_p": [(i * len(theta) + k, node) for (i, k), node in system.parameter_derivatives(roots, columns).items()],
     }

@@ -42,6 +42,8 @@ class ODESystem:
         Compartment of each species.
     network : Network
         Where it came from (structure only; its numbers do not matter here).
+    cache : dict
+        What has been derived already: the Jacobian, compiled kernels.
     """
 
     key: str
@@ -52,7 +54,7 @@ class ODESystem:
     observables: MappingProxyType
     volumes: MappingProxyType
     network: Network
-    _cache: dict = field(default_factory=dict, repr=False)
+    cache: dict = field(default_factory=dict, repr=False)
 
     @property
     def n(self) -> int:
@@ -61,14 +63,14 @@ class ODESystem:
 
     def jacobian(self) -> dict[tuple[int, int], int]:
         """Return the non-zero entries d(rhs_i)/d(x_j) as nodes."""
-        if "jac" not in self._cache:
-            self._cache["jac"] = {
+        if "jac" not in self.cache:
+            self.cache["jac"] = {
                 (i, j): node
                 for i, root in enumerate(self.rhs)
                 for (kind, j), node in self.graph.partials(root).items()
                 if kind == "x"
             }
-        return self._cache["jac"]
+        return self.cache["jac"]
 
     def parameter_derivatives(self, roots: Sequence[int], theta: Sequence[int]) -> dict[tuple[int, int], int]:
         """Return the non-zero explicit derivatives of nodes by chosen constants (indices into c)."""

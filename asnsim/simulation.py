@@ -17,6 +17,8 @@ from asnsim.solvers import NDF, SUCCESS, Kernels, integrate
 from asnsim.trajectory import Trajectory
 from asnsim.units import parse_time, unit
 
+_VERSION = importlib.metadata.version("asnsim")  # read once: it parses a file
+
 __all__ = ["absolute_tolerances", "precondition", "preculture", "simulate"]
 
 #: Typical small values by dimension: below this a quantity counts as gone. Times rtol they are the absolute tolerances.
@@ -62,6 +64,10 @@ class _Run:
             rhs=self.code.rhs,
             jac=self.code.jac,
             dfdp=self.code.dfdp if self.theta else 0,
+            lu_factor=self.code.lu_factor,
+            lu_solve=self.code.lu_solve,
+            lu_size=self.code.lu.size,
+            lu_steps=self.code.lu.steps,
         )
 
     def advance(self, t0: float, t1: float, t_out: np.ndarray):
@@ -242,7 +248,7 @@ def _check_volumes(run: _Run, t: float) -> None:
 def _trajectory(run: _Run, blocks: list[tuple]) -> Trajectory:
     segment = np.concatenate([np.full(t.size, k) for k, (t, *_) in enumerate(blocks)])
     manifest = {
-        "asnsim": importlib.metadata.version("asnsim"),
+        "asnsim": _VERSION,
         "model": run.model.name,
         "structure": run.model.structure,
         "rtol": run.solver.rtol,

@@ -22,6 +22,7 @@ _MESSAGES = {
     STEP_TOO_SMALL: "the step became too small at t = {t:.9g}; the solution may run to infinity or jump there",
     NOT_FINITE: "the right-hand side or a derivative of it is not finite near t = {t:.9g}; check the rate laws at that state",
 }
+_NO_STEPS = np.zeros((0, 3), dtype=np.int64)
 _STATS = ("steps", "rejected", "rhs", "jac", "factorizations", "newton_failures")
 
 
@@ -127,12 +128,18 @@ def integrate(
         rtol=float(solver.rtol),
         max_order=solver.max_order,
         sens_test=bool(solver.sens_error_test),
+        lu_factor=kernels.lu_factor,
+        lu_solve=kernels.lu_solve,
+        lu_size=kernels.lu_size if kernels.lu_factor else 0,
+        lu_steps=_NO_STEPS if kernels.lu_steps is None else kernels.lu_steps,
     )
     if t1 == t0:  # nothing to integrate: all outputs are the start
         status, t, x_end, s_end, counts = SUCCESS, t0, x0, s0, np.zeros(len(_STATS), dtype=np.int64)
         x_out[:], s_out[:] = x0, s0.ravel()
     else:
-        status, t, x_end, s_end, counts = ndf.integrate_segment(problem, x0, s0, t_out, solver.max_steps, x_out, s_out)
+        work = ndf.make_work(x0, s0, problem.lu_size)
+        status, t = ndf.integrate_segment(problem, work, t_out, solver.max_steps, x_out, s_out)
+        x_end, s_end, counts = work.D[0].copy(), work.DS[0].copy(), work.counts
     return Segment(
         t=t_out,
         x=x_out,

@@ -13,7 +13,7 @@ References
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from asnsim.solvers._linalg import compiled
 
 __all__ = ["ALPHA", "ERROR", "ORDERS", "ROWS", "advance", "interpolate", "norm", "predict", "rescale", "sens_norm"]
 
@@ -25,16 +25,16 @@ ALPHA = (1.0 - KAPPA) * GAMMA
 ERROR = KAPPA * GAMMA + 1.0 / np.arange(1, ORDERS + 2)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def rescale(D, order, factor):
+@compiled()
+def rescale(D, order, factor, T):
     """Move the history to a grid of step ``factor * h``, in place.
 
     The new i-th difference of the Newton basis polynomial ``N_j(s) = s (s+1) ... (s+j-1) / j!`` at s = 0 is a number T[i, j] of
-    factor alone, and vanishes for j < i: the map is triangular, and needs no second buffer.
+    factor alone, and vanishes for j < i: the map is triangular, and needs no second buffer for D. T (ORDERS + 2, ORDERS + 1) is
+    scratch; its last row takes the values a column is made from.
     """
-    T = np.zeros((ORDERS + 1, ORDERS + 1))
+    values = T[ORDERS + 1]
     for j in range(1, order + 1):
-        values = np.empty(j + 1)
         for m in range(j + 1):  # N_j at the points 0, -factor, -2 factor ...
             value = 1.0
             for i in range(j):
@@ -54,7 +54,7 @@ def rescale(D, order, factor):
                 target[q] += a * source[q]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def predict(D, order, x, psi):
     """Evaluate the prediction into `x` and psi into `psi`."""
     base = D[0]
@@ -69,7 +69,7 @@ def predict(D, order, x, psi):
             psi[q] += g * row[q]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def advance(D, order, d):
     """Take the correction `d` into the history: it now ends at the new point."""
     next_, last = D[order + 2], D[order + 1]
@@ -82,7 +82,7 @@ def advance(D, order, d):
             row[q] += above[q]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def interpolate(D, order, s, out):
     """Evaluate the history polynomial at ``t_n + s h``, -1 <= s <= 0."""
     base = D[0]
@@ -96,7 +96,7 @@ def interpolate(D, order, s, out):
             out[q] += basis * row[q]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+@compiled(fastmath={"reassoc", "contract"})
 def norm(v, w):
     """Weighted root mean square of `v`."""
     total = 0.0
@@ -105,7 +105,7 @@ def norm(v, w):
     return np.sqrt(total / v.size)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def sens_norm(v, w, per_parameter):
     """Largest weighted root mean square of `v` over the parameters; NaN if any entry is."""
     m = per_parameter.size

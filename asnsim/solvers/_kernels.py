@@ -34,6 +34,14 @@ class Kernels:
         Addresses of C functions ``(double t, const double *x, const double *c, double *out)``. `rhs` fills (n,); `jac` and
         `dfdp` write only the structural nonzeros of row-major (n, n) and (n, n_theta) into a buffer zeroed once by the caller.
         `dfdp` is 0 when `n_theta` is 0.
+    lu_factor, lu_solve : int
+        Straight-line sparse factorisation of I - beta J: ``lu_factor(beta, J, c, lu)`` fills (lu_size + 1,), its last entry a
+        check that is small or NaN where the pivots cannot be trusted; ``lu_solve(0, lu, c, b)`` solves in place. 0 for none:
+        dense partial pivoting then does all the work.
+    lu_size : int
+        Entries of L and U.
+    lu_steps : ndarray of int64, shape (m, 3), or None
+        The same solve as a list (target, source, position), for many right-hand sides at once.
 
     Notes
     -----
@@ -45,6 +53,10 @@ class Kernels:
     rhs: int
     jac: int
     dfdp: int = 0
+    lu_factor: int = 0
+    lu_solve: int = 0
+    lu_size: int = 0
+    lu_steps: np.ndarray | None = None
 
 
 @intrinsic

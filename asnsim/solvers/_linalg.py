@@ -15,10 +15,19 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["lu_factor", "lu_solve", "lu_solve_many"]
+__all__ = ["compiled", "lu_factor", "lu_solve", "lu_solve_many", "sparse_solve_many"]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+def compiled(**options):
+    """Return the decorator of every inner function of the solvers: cached on disk, without the GIL, without reference counts.
+
+    Counting references to the arrays of a work tuple (`_nrt`) took a third of a run; the price is that these functions cannot
+    allocate: the caller hands in every buffer and keeps it alive.
+    """
+    return njit(cache=True, nogil=True, error_model="numpy", _nrt=False, **options)
+
+
+@compiled()
 def lu_factor(a, pivots):
     """Factorise in place with row interchanges: P A = L U; of the diagonals, 1/U is stored and the ones of L are not.
 
@@ -61,7 +70,7 @@ def lu_factor(a, pivots):
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+@compiled(fastmath={"reassoc", "contract"})
 def lu_solve(lu, pivots, b):
     """Solve for one right-hand side, in place.
 
@@ -92,7 +101,7 @@ def lu_solve(lu, pivots, b):
         b[i] = (b[i] - total) * row[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def lu_solve_many(lu, pivots, b):
     """Solve for many right-hand sides, in place.
 
@@ -129,3 +138,27 @@ def lu_solve_many(lu, pivots, b):
         reciprocal = lu[i, i]
         for j in range(m):
             target[j] *= reciprocal
+
+
+@compiled()
+def sparse_solve_many(lu, steps, b):
+    """Solve for many right-hand sides with sparse factors, in place.
+
+    Parameters
+    ----------
+    lu : ndarray, shape (lu_size + 1,)
+        Entries of L and U; reciprocals on the diagonal.
+    steps : ndarray of int64, shape (m, 3)
+        (target, source, position), in order; target and source alike means: scale by the reciprocal.
+    b : ndarray, shape (n, m)
+        Right-hand sides; overwritten by the solutions.
+    """
+    m = b.shape[1]
+    for step in range(steps.shape[0]):
+        target, source, factor = b[steps[step, 0]], b[steps[step, 1]], lu[steps[step, 2]]
+        if steps[step, 0] == steps[step, 1]:
+            for j in range(m):
+                target[j] *= factor
+        else:
+            for j in range(m):
+                target[j] -= factor * source[j]

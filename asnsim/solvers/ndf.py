@@ -33,11 +33,9 @@ from collections import namedtuple
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
-
 from asnsim.solvers._history import ALPHA, ERROR, ORDERS, ROWS, advance, interpolate, norm, predict, rescale, sens_norm
 from asnsim.solvers._kernels import call_kernel
-from asnsim.solvers._linalg import lu_factor, lu_solve, lu_solve_many
+from asnsim.solvers._linalg import compiled, lu_factor, lu_solve, lu_solve_many, sparse_solve_many
 
 __all__ = ["MAX_STEPS", "NDF", "NOT_FINITE", "STEP_TOO_SMALL", "SUCCESS", "integrate_segment"]
 
@@ -51,6 +49,7 @@ SLOW_RATE = 0.2  # a corrector that converges more slowly than this asks for a n
 MARGIN_SAME, MARGIN_LOWER, MARGIN_HIGHER = 1.2, 1.3, 1.4  # safety of the step at order k, k-1, k+1 (section 2.3 of [1])
 GROWTH_MIN, GROWTH_MAX = 1.2, 10.0  # smaller growth is not worth a factorisation
 SENS_FLOOR = 1e-3  # p dx/dp below this share of x is resolved absolutely: S crosses zero where x does not
+PIVOT_RATIO = 1e-8  # a pivot that elimination has cancelled below this share of its diagonal asks for partial pivoting
 EPS = np.finfo(np.float64).eps
 
 
@@ -90,40 +89,62 @@ class NDF:
 
 
 # What a segment needs and never changes / the buffers it works in. Sensitivities are flat (n * n_theta,) but for p_matrix.
-Problem = namedtuple("Problem", "rhs jac dfdp c t0 t1 atol inverse_p rtol max_order sens_test")
-Work = namedtuple("Work", "D x d f r w psi signed J LU pivots DS s ds s_w s_psi p_matrix per_parameter counts")
+Problem = namedtuple(
+    "Problem", "rhs jac dfdp c t0 t1 atol inverse_p rtol max_order sens_test lu_factor lu_solve lu_size lu_steps"
+)
+Work = namedtuple("Work", "D x d f r w psi signed J J_flat LU pivots lu T DS s ds s_w s_psi p_matrix per_parameter counts")
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def make_work(n, n_theta):
-    """Allocate the buffers of a segment; J and p_matrix start at zero, as the kernels demand."""
+def make_work(x0: np.ndarray, s0: np.ndarray, lu_size: int) -> Work:
+    """Allocate the buffers of a segment and put the start into them; J and p_matrix are zero, as the kernels demand.
+
+    Parameters
+    ----------
+    x0 : ndarray, shape (n,)
+    s0 : ndarray, shape (n, n_theta)
+    lu_size : int
+        Entries of the sparse factors; 0 for none.
+    """
+    n, n_theta = s0.shape
     m = n * n_theta
-    return Work(
-        np.zeros((ROWS, n)), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n),
-        np.zeros(n, np.bool_), np.zeros((n, n)), np.zeros((n, n)), np.zeros(n, np.int64),
-        np.zeros((ROWS, m)), np.zeros(m), np.zeros(m), np.zeros(m), np.zeros(m), np.zeros((n, n_theta)), np.zeros(n_theta),
-        np.zeros(6, np.int64),
+    jacobian = np.zeros((n, n))
+    vector = [np.zeros(n) for _ in range(6)]
+    work = Work(
+        np.zeros((ROWS, n)), *vector, x0 < 0.0, jacobian, jacobian.reshape(-1), np.zeros((n, n)), np.zeros(n, np.int64),
+        np.zeros(lu_size + 1), np.zeros((ORDERS + 2, ORDERS + 1)), np.zeros((ROWS, m)), *(np.zeros(m) for _ in range(4)),
+        np.zeros((n, n_theta)), np.zeros(n_theta), np.zeros(6, np.int64),
     )  # fmt: skip
+    work.D[0], work.DS[0] = x0, s0.ravel()
+    return work
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def weigh(p, w):
     """Set the weights from the last accepted state.
 
     Not from the new one: a step that jumps over the pole of a rate law to huge values would widen its own tolerance.
     """
-    last = w.D[0]
+    last, weights, atol, rtol = w.D[0], w.w, p.atol, p.rtol  # locals: a loop over fields of a tuple does not vectorise
     for i in range(last.size):
-        w.w[i] = 1.0 / (p.rtol * abs(last[i]) + p.atol[i])
+        weights[i] = 1.0 / (rtol * abs(last[i]) + atol[i])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def factorise(p, w, t, x, beta):
-    """Evaluate J at (t, x) and factorise I - beta J; False if that is singular or not finite."""
+    """Evaluate J at (t, x) and factorise I - beta J; False if that is singular or not finite.
+
+    Sparse without pivoting first; dense with partial pivoting where there is no sparse code or its pivots cannot be trusted.
+    The last entry of ``w.lu`` says which factors hold: positive for the sparse ones.
+    """
     n = x.size
     call_kernel(p.jac, t, x, p.c, w.J)
     w.counts[JAC] += 1
     w.counts[FACTORIZATIONS] += 1
+    if p.lu_factor != 0:
+        call_kernel(p.lu_factor, beta, w.J_flat, p.c, w.lu)
+        if w.lu[p.lu_size] > PIVOT_RATIO:
+            return True
+    w.lu[p.lu_size] = 0.0
     for i in range(n):
         source, target = w.J[i], w.LU[i]
         for j in range(n):
@@ -132,7 +153,22 @@ def factorise(p, w, t, x, beta):
     return lu_factor(w.LU, w.pivots)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
+def residual(beta, f, psi, d, r):
+    """Set ``r = beta f - psi - d``."""
+    for i in range(r.size):
+        r[i] = beta * f[i] - psi[i] - d[i]
+
+
+@compiled()
+def add_to_both(r, d, x):
+    """Add the update `r` to the correction and to the state."""
+    for i in range(r.size):
+        d[i] += r[i]
+        x[i] += r[i]
+
+
+@compiled()
 def correct(p, w, t, beta, rate):
     """Solve ``d + psi = beta f(t, x + d)`` by simplified Newton iterations, starting from the prediction in ``w.x``.
 
@@ -149,22 +185,23 @@ def correct(p, w, t, beta, rate):
         Updated rate; it forgets slowly (factor 0.3 as [3]_), so that one lucky step does not spoil the next test.
     iterations : int
     """
-    n = w.x.size
+    x, d, f, r, psi, weights, lu, c = w.x, w.d, w.f, w.r, w.psi, w.w, w.lu, p.c
     tolerance = max(NEWTON_TOLERANCE, 10 * EPS / p.rtol)
+    sparse = lu[p.lu_size] > 0.0
     old = 0.0
-    w.d[:] = 0.0
+    d[:] = 0.0
     for m in range(NEWTON_ITERATIONS):
-        call_kernel(p.rhs, t, w.x, p.c, w.f)
+        call_kernel(p.rhs, t, x, c, f)
         w.counts[RHS] += 1
-        for i in range(n):
-            w.r[i] = beta * w.f[i] - w.psi[i] - w.d[i]
-        lu_solve(w.LU, w.pivots, w.r)
-        size = norm(w.r, w.w)
+        residual(beta, f, psi, d, r)
+        if sparse:
+            call_kernel(p.lu_solve, 0.0, lu, c, r)
+        else:
+            lu_solve(w.LU, w.pivots, r)
+        size = norm(r, weights)
         if not size < np.inf:
             return BAD_NUMBER, 1.0, m + 1
-        for i in range(n):
-            w.d[i] += w.r[i]
-            w.x[i] += w.r[i]
+        add_to_both(r, d, x)
         if m > 0:
             seen = size / old
             if seen >= 0.9 and size > tolerance:
@@ -176,7 +213,7 @@ def correct(p, w, t, beta, rate):
     return DIVERGED, 1.0, NEWTON_ITERATIONS
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def correct_sensitivities(p, w, t, beta, order):
     """Solve the linear corrector of the sensitivities at the state ``w.x`` just found.
 
@@ -206,7 +243,10 @@ def correct_sensitivities(p, w, t, beta, order):
                 source = s[j]
                 for k in range(m):
                     target[k] += a * source[k]
-    lu_solve_many(w.LU, w.pivots, ds)
+    if w.lu[p.lu_size] > 0.0:
+        sparse_solve_many(w.lu, p.lu_steps, ds)
+    else:
+        lu_solve_many(w.LU, w.pivots, ds)
     last = w.DS[0]
     for i in range(n):
         absolute = p.atol[i] + SENS_FLOOR * p.rtol * max(abs(w.x[i]), abs(w.D[0, i]))
@@ -218,7 +258,7 @@ def correct_sensitivities(p, w, t, beta, order):
     return error if error < np.inf else np.inf
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def leaves_domain(p, w, t):
     """Whether the state just found has passed zero where the flow cannot.
 
@@ -244,7 +284,7 @@ def leaves_domain(p, w, t):
     return False
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def choose(p, w, order, error):
     """Choose order and step factor for the steps to come, after a step of this order was accepted with this error.
 
@@ -278,7 +318,7 @@ def choose(p, w, order, error):
 # ---- the segment ----
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def reload(p, w, tau, h):
     """Make a history of order 1 from the derivatives at the last accepted point."""
     n, m = w.p_matrix.shape
@@ -302,17 +342,15 @@ def reload(p, w, tau, h):
                     slope[i, k] += a * s[j, k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def start(p, w, x0, s0):
-    """Fill the history for order 1 and return the first step, or 0 if the derivative there is not finite.
+@compiled()
+def start(p, w):
+    """Fill the history for order 1 from ``D[0]`` and ``DS[0]`` and return the first step, or 0 if the derivative there is not finite.
 
     The step keeps the estimated local error h^2/2 |x''|, with x'' = J f + df/dt from the kernels, below a quarter of the
     tolerance (section 2.4 of [1]_), and changes no state by more than a tenth.
     """
-    n, span = x0.size, p.t1 - p.t0
-    w.D[0, :] = x0
-    w.signed[:] = x0 < 0.0
-    w.DS[0, :] = s0.ravel()
+    x0, span = w.D[0], p.t1 - p.t0
+    n = x0.size
     weigh(p, w)
     call_kernel(p.rhs, p.t0, x0, p.c, w.f)
     call_kernel(p.jac, p.t0, x0, p.c, w.J)
@@ -337,7 +375,7 @@ def start(p, w, x0, s0):
     return h
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def attempt(p, w, tau, h, order, new_matrix, rate):
     """Try one step to `tau`, leaving the corrections in ``w.d`` and ``w.ds``.
 
@@ -370,7 +408,7 @@ def attempt(p, w, tau, h, order, new_matrix, rate):
     return CONVERGED, error, rate, iterations
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def write_outputs(p, w, tau, h, order, t_out, first, x_out, s_out):
     """Write every output time up to `tau` from the history; return the index of the next one."""
     while first < t_out.size and t_out[first] - p.t0 <= tau:
@@ -382,16 +420,16 @@ def write_outputs(p, w, tau, h, order, t_out, first, x_out, s_out):
     return first
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def integrate_segment(p, x0, s0, t_out, max_steps, x_out, s_out):
+@compiled()
+def integrate_segment(p, w, t_out, max_steps, x_out, s_out):
     """Integrate one smooth piece; the one function that the driver calls.
 
     Parameters
     ----------
     p : Problem
         Addresses, constants (n_c,), time span, atol (n,), 1/\\|p\\| (n_theta,), options.
-    x0 : ndarray, shape (n,)
-    s0 : ndarray, shape (n, n_theta)
+    w : Work
+        Fresh from `make_work`; ``D[0]``, ``DS[0]`` and ``counts`` hold the end state, its sensitivities and the counts afterwards.
     t_out : ndarray, shape (m,)
         Sorted, within the span.
     x_out : ndarray, shape (m, n)
@@ -403,13 +441,9 @@ def integrate_segment(p, x0, s0, t_out, max_steps, x_out, s_out):
     status : int
     t : float
         Time reached.
-    x : ndarray, shape (n,)
-    s : ndarray, shape (n * n_theta,)
-    counts : ndarray of int64, shape (6,)
     """
-    w = make_work(x0.size, p.inverse_p.size)
     span = p.t1 - p.t0
-    h = start(p, w, x0, s0)
+    h = start(p, w)
     tau, order, same, failures = 0.0, 1, 0, 0  # same: steps since the last change of step or order
     new_matrix, rate, finite = True, 1.0, h > 0.0
     status = SUCCESS if finite else NOT_FINITE
@@ -425,8 +459,8 @@ def integrate_segment(p, x0, s0, t_out, max_steps, x_out, s_out):
         landing = 1.001 * h >= span - tau  # stretched a little rather than left with a sliver
         if landing and h != span - tau:
             factor = (span - tau) / h
-            rescale(w.D, order, factor)
-            rescale(w.DS, order, factor)
+            rescale(w.D, order, factor, w.T)
+            rescale(w.DS, order, factor, w.T)
             h, same, new_matrix, rate = span - tau, 0, True, 1.0
             factor = 1.0
         end = span if landing else tau + h
@@ -456,10 +490,10 @@ def integrate_segment(p, x0, s0, t_out, max_steps, x_out, s_out):
                 target, factor = choose(p, w, order, error)
         if factor != 1.0 or target != order:
             order = target
-            rescale(w.D, order, factor)
-            rescale(w.DS, order, factor)
+            rescale(w.D, order, factor, w.T)
+            rescale(w.DS, order, factor, w.T)
             h *= factor
             same, new_matrix, rate = 0, True, 1.0
             if failures >= 3:
                 reload(p, w, tau, h)
-    return status, p.t0 + tau if tau < span else p.t1, w.D[0].copy(), w.DS[0].copy(), w.counts
+    return status, p.t0 + tau if tau < span else p.t1
