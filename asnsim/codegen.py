@@ -8,10 +8,11 @@ its own checksum is compiled again.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,12 +27,13 @@ from asnsim.sparse_lu import SparseLU, analyse, emit_factor, emit_solve
 
 __all__ = ["CompiledSystem", "compile_system", "emit"]
 
-_INTRINSICS = {"exp": "llvm.exp.f64", "log": "llvm.log.f64", "sqrt": "llvm.sqrt.f64", "pow": "llvm.pow.f64", "tanh": "tanh"}
+_INTRINSICS = {"exp": "llvm.exp.f64", "log": "llvm.log.f64", "sqrt": "llvm.sqrt.f64", "pow": "power", "tanh": "tanh"}
 _ARITHMETIC = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
+_PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_double, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 _LOCK = threading.Lock()
 
 
-def emit(graph: Graph, name: str, outputs: Iterable[tuple[int, int]]) -> str:
+def emit(graph: Graph, name: str, outputs: Iterable[tuple[int, int]], hoisted: Mapping[int, int] | None = None) -> str:
     """Write one kernel as LLVM IR.
 
     Parameters
@@ -42,17 +44,19 @@ def emit(graph: Graph, name: str, outputs: Iterable[tuple[int, int]]) -> str:
         Name of the function.
     outputs : iterable of (int, int)
         Offset in `out` and node to store there.
+    hoisted : mapping of int to int, optional
+        Nodes that need not be computed, because their values stand in c at these places.
 
     Returns
     -------
     str
         Text of the function, without the declarations of intrinsics.
     """
-    outputs = list(outputs)
+    outputs, hoisted = list(outputs), hoisted or {}
     lines = [f"define void @{name}(double %t, double* noalias readonly %x, double* noalias readonly %c, double* noalias %out) {{"]
     operand: dict[int, str] = {}
-    for index in graph.reachable([node for _, node in outputs]):
-        op, *args = graph.nodes[index]
+    for index in graph.reachable([node for _, node in outputs], stop=hoisted):
+        op, *args = ("c", hoisted[index]) if index in hoisted else graph.nodes[index]
         register = f"%n{index}"
         operand[index] = register
         if op == "const":
@@ -84,8 +88,38 @@ def _literal(value: float) -> str:
 _TWO_ARGUMENTS = ("llvm.pow.f64", "llvm.minimum.f64")
 _DECLARATIONS = "\n".join(
     f"declare double @{name}({', '.join(['double'] * (2 if name in _TWO_ARGUMENTS else 1))})"
-    for name in (*_INTRINSICS.values(), "llvm.fabs.f64", "llvm.minimum.f64")
+    for name in ("llvm.exp.f64", "llvm.log.f64", "llvm.sqrt.f64", "llvm.pow.f64", "tanh", "llvm.fabs.f64", "llvm.minimum.f64")
 )
+#: Hill exponents are parameters, and nearly always small whole numbers: products then, a tenth of the price of ``pow``.
+_POWER = """
+define internal double @power(double %x, double %n) alwaysinline {
+  %x2 = fmul double %x, %x
+  %is2 = fcmp oeq double %n, 2.0
+  br i1 %is2, label %two, label %not2
+two:
+  ret double %x2
+not2:
+  %is1 = fcmp oeq double %n, 1.0
+  br i1 %is1, label %one, label %not1
+one:
+  ret double %x
+not1:
+  %is4 = fcmp oeq double %n, 4.0
+  br i1 %is4, label %four, label %not4
+four:
+  %x4 = fmul double %x2, %x2
+  ret double %x4
+not4:
+  %is3 = fcmp oeq double %n, 3.0
+  br i1 %is3, label %three, label %general
+three:
+  %x3 = fmul double %x2, %x
+  ret double %x3
+general:
+  %p = call double @llvm.pow.f64(double %x, double %n)
+  ret double %p
+}
+"""
 #: Up to this many states the factorisation is straight-line code; beyond, compiling it would cost more than it saves.
 STRAIGHT_LINE_STATES = 100
 
@@ -115,14 +149,25 @@ class CompiledSystem:
         self.observable_ids = tuple(system.observables)
         self.lu, core = _core(system)
         self._engines = [core]
-        for name in ("rhs", "jac", "obs", "lu_factor", "lu_solve"):
+        self.hoisted = system.cache["hoisted"]
+        for name in ("rhs", "jac", "obs", "prepare_constants", "lu_factor", "lu_solve"):
             setattr(self, name, core.get_function_address(name))
+        self._prepare = _PROTOTYPE(self.prepare_constants)
         self.dfdp = self.obs_x = self.obs_p = 0
         if self.theta or self.selected:
             derivatives = _machine_code(_derivative_source(system, self.theta, self.selected))
             self._engines.append(derivatives)
             for name in ("dfdp", "obs_x", "obs_p"):
                 setattr(self, name, derivatives.get_function_address(name))
+
+    def prepare(self, c: np.ndarray) -> np.ndarray:
+        """Return the constants (n_c + n_x,) followed by everything that depends on them alone: what the kernels take as c."""
+        base = self.system.n + len(self.system.constants)
+        full = np.zeros(base + len(self.hoisted))
+        full[:base] = c[:base]
+        tail = full[base:]
+        self._prepare(0.0, full.ctypes.data, full.ctypes.data, tail.ctypes.data)
+        return full
 
     def __reduce__(self):
         raise TypeError("compiled kernels hold addresses of this process; send the network and compile there")
@@ -139,11 +184,39 @@ def _core(system: ODESystem) -> tuple[SparseLU, llvm.ExecutionEngine]:
             "obs": list(enumerate(system.observables.values())),
         }
         lu = analyse(system.n, jacobian)
-        parts = [emit(system.graph, name, outputs) for name, outputs in tables.items()]
+        hoisted = _hoist(system, [node for outputs in (tables["rhs"], tables["jac"]) for _, node in outputs])
+        base = system.n + len(system.constants)
+        parts = [emit(system.graph, name, outputs, hoisted) for name, outputs in tables.items()]
+        parts.append(emit(system.graph, "prepare_constants", [(place - base, node) for node, place in hoisted.items()]))
+        system.cache["hoisted"] = hoisted
         if system.n <= STRAIGHT_LINE_STATES:
             parts += [emit_factor(lu, jacobian), emit_solve(lu)]
-        kept = system.cache["core"] = (lu, _machine_code("\n\n".join([_DECLARATIONS, *parts])))
+        kept = system.cache["core"] = (lu, _machine_code("\n\n".join([_DECLARATIONS, _POWER, *parts])))
     return kept
+
+
+def _hoist(system: ODESystem, roots: Sequence[int]) -> dict[int, int]:
+    """Find the largest expressions of constants alone and give each a place behind the constants and inputs."""
+    graph, fixed = system.graph, {}
+    first_input = len(system.constants)
+    found: dict[int, int] = {}
+    base = system.n + first_input
+    for index in graph.reachable(roots):
+        op, *args = graph.nodes[index]
+        if op in ("const", "c"):
+            fixed[index] = True
+        elif op in ("x", "t"):
+            fixed[index] = False
+        else:
+            fixed[index] = all(fixed[a] for a in args)
+            if not fixed[index]:
+                for a in args:
+                    if fixed[a] and graph.nodes[a][0] not in ("const", "c"):
+                        found.setdefault(a, base + len(found))
+    for root in roots:
+        if fixed[root] and graph.nodes[root][0] not in ("const", "c"):
+            found.setdefault(root, base + len(found))
+    return found
 
 
 def _derivative_source(system: ODESystem, theta: tuple[str, ...], selected: tuple[str, ...]) -> str:
@@ -155,7 +228,7 @@ def _derivative_source(system: ODESystem, theta: tuple[str, ...], selected: tupl
         "obs_x": [(i * n + j, node) for (i, j), node in system.state_derivatives(roots).items()],
         "obs_p": [(i * len(theta) + k, node) for (i, k), node in system.parameter_derivatives(roots, columns).items()],
     }
-    return "\n\n".join([_DECLARATIONS, *(emit(graph, name, outputs) for name, outputs in tables.items())])
+    return "\n\n".join([_DECLARATIONS, _POWER, *(emit(graph, name, outputs) for name, outputs in tables.items())])
 
 
 @lru_cache(maxsize=128)

@@ -10,7 +10,7 @@ answers with a smaller step. The derivative by the exponent is taken as 0 where 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 import numpy as np
 import sympy
@@ -250,8 +250,8 @@ class Graph:
         return table[op]
 
     # ---- reading ---------------------------------------------------------------------------------------------------
-    def reachable(self, roots: Iterable[int]) -> list[int]:
-        """Return the nodes the roots depend on, arguments first."""
+    def reachable(self, roots: Iterable[int], stop: Container[int] = ()) -> list[int]:
+        """Return the nodes the roots depend on, arguments first; nodes in `stop` are taken without their arguments."""
         seen: set[int] = set()
         stack = list(roots)
         while stack:
@@ -260,7 +260,7 @@ class Graph:
                 continue
             seen.add(index)
             op, *args = self.nodes[index]
-            if op not in ("const", "x", "c", "t"):
+            if op not in ("const", "x", "c", "t") and index not in stop:
                 stack.extend(args)
         return sorted(seen)  # a node is made after its arguments, so index order is evaluation order
 

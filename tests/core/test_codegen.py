@@ -63,7 +63,7 @@ def test_kernels_agree_with_the_graph(recipe):
         "obs_p": dense(system.parameter_derivatives(roots, columns), (len(roots), m)),
     }
     for name, want in expected.items():
-        found = call(getattr(compiled, name), 1.5, x, c, want.shape)
+        found = call(getattr(compiled, name), 1.5, x, compiled.prepare(c), want.shape)
         assert np.isfinite(want).all()
         np.testing.assert_allclose(found, want, rtol=1e-13, atol=0, err_msg=name)
     assert not call(compiled.dfdp, 1.5, x, c, (n, m))[:, -1].any(), "an initial value has no explicit derivative"
@@ -74,7 +74,8 @@ def test_kernels_do_not_write_into_their_inputs():
     system = build_equations(model)
     x, c = system.arrays(model)
     before = x.copy(), c.copy()
-    call(compile_system(system).rhs, 0.0, x, c, system.n)
+    compiled = compile_system(system)
+    call(compiled.rhs, 0.0, x, compiled.prepare(c), system.n)
     np.testing.assert_array_equal(x, before[0])
     np.testing.assert_array_equal(c, before[1])
 
@@ -105,7 +106,8 @@ def cache(tmp_path, monkeypatch):
 
 
 def compiled_anew(system):
-    """Compile past the memory cache."""
+    """Compile past the memory caches."""
+    system.cache.pop("core", None)
     KEPT.append(CompiledSystem(system, (), ()))
     return KEPT[-1]
 
@@ -117,7 +119,12 @@ def teaching():
     system = build_equations(model)
     x, c = system.arrays(model)
     expected = np.array(system.graph.evaluate(system.rhs, 0.0, x, c), float)
-    return system, lambda: call(compiled_anew(system).rhs, 0.0, x, c, system.n), expected
+
+    def evaluate():
+        compiled = compiled_anew(system)
+        return call(compiled.rhs, 0.0, x, compiled.prepare(c), system.n)
+
+    return system, evaluate, expected
 
 
 def objects(folder):
