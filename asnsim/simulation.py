@@ -73,7 +73,16 @@ class _Run:
     def advance(self, t0: float, t1: float, t_out: np.ndarray):
         """Integrate one segment and move to its end."""
         segment = integrate(
-            self.solver, self.kernels, t0, t1, self.x, self.code.prepare(self.c), t_out, self.atol, self.s if self.theta else None, self.p_scale
+            self.solver,
+            self.kernels,
+            t0,
+            t1,
+            self.x,
+            self.code.prepare(self.c),
+            t_out,
+            self.atol,
+            self.s if self.theta else None,
+            self.p_scale,
         )
         for name, count in segment.stats.items():
             self.stats[name] = self.stats.get(name, 0) + count

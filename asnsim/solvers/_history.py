@@ -13,6 +13,7 @@ References
 from __future__ import annotations
 
 import numpy as np
+
 from asnsim.solvers._linalg import compiled
 
 __all__ = ["ALPHA", "ERROR", "ORDERS", "ROWS", "advance", "interpolate", "norm", "predict", "rescale", "sens_norm"]

@@ -33,6 +33,7 @@ from collections import namedtuple
 from dataclasses import dataclass
 
 import numpy as np
+
 from asnsim.solvers._history import ALPHA, ERROR, ORDERS, ROWS, advance, interpolate, norm, predict, rescale, sens_norm
 from asnsim.solvers._kernels import call_kernel
 from asnsim.solvers._linalg import compiled, lu_factor, lu_solve, lu_solve_many, sparse_solve_many
@@ -344,7 +345,7 @@ def reload(p, w, tau, h):
 
 @compiled()
 def start(p, w):
-    """Fill the history for order 1 from ``D[0]`` and ``DS[0]`` and return the first step, or 0 if the derivative there is not finite.
+    """Fill the history for order 1 from ``D[0]`` and ``DS[0]`` and return the first step, or 0 if the derivative is not finite.
 
     The step keeps the estimated local error h^2/2 |x''|, with x'' = J f + df/dt from the kernels, below a quarter of the
     tolerance (section 2.4 of [1]_), and changes no state by more than a tenth.
@@ -429,7 +430,7 @@ def integrate_segment(p, w, t_out, max_steps, x_out, s_out):
     p : Problem
         Addresses, constants (n_c,), time span, atol (n,), 1/\\|p\\| (n_theta,), options.
     w : Work
-        Fresh from `make_work`; ``D[0]``, ``DS[0]`` and ``counts`` hold the end state, its sensitivities and the counts afterwards.
+        Fresh from `make_work`; ``D[0]``, ``DS[0]`` and ``counts`` hold the end state, its sensitivities and counts afterwards.
     t_out : ndarray, shape (m,)
         Sorted, within the span.
     x_out : ndarray, shape (m, n)
