@@ -18,6 +18,7 @@ _HOMES = {
     "Batch": "asnsim.chromatogram",
     "Change": "asnsim.dosing",
     "Dose": "asnsim.dosing",
+    "Ensemble": "asnsim.ensemble",
     "Experiment": "asnsim.fit",
     "FitProblem": "asnsim.fit",
     "FitResult": "asnsim.fit",
@@ -39,6 +40,7 @@ _HOMES = {
     "preculture": "asnsim.simulation",
     "read": "asnsim.io",
     "simulate": "asnsim.simulation",
+    "simulate_many": "asnsim.ensemble",
     "symbol": "asnsim.network",
     "write": "asnsim.io",
 }
