@@ -6,7 +6,20 @@ One method, one file. `integrate` takes one smooth segment; `asnsim.solvers.stea
 from __future__ import annotations
 
 from asnsim.solvers._driver import MAX_STEPS, NDF, NOT_FINITE, STEP_TOO_SMALL, SUCCESS, Kernels, Segment, integrate
+from asnsim.solvers.rosenbrock import Rodas4, Rodas5P
 
-__all__ = ["MAX_STEPS", "NDF", "NOT_FINITE", "SOLVERS", "STEP_TOO_SMALL", "SUCCESS", "Kernels", "Segment", "integrate"]
+__all__ = [
+    "MAX_STEPS",
+    "NDF",
+    "NOT_FINITE",
+    "SOLVERS",
+    "STEP_TOO_SMALL",
+    "SUCCESS",
+    "Kernels",
+    "Rodas4",
+    "Rodas5P",
+    "Segment",
+    "integrate",
+]
 
-SOLVERS = {"ndf": NDF}
+SOLVERS = {"ndf": NDF, "rodas4": Rodas4, "rodas5p": Rodas5P}

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asnsim.solvers import ndf
+from asnsim.solvers import ndf, rosenbrock
 from asnsim.solvers._kernels import Kernels
 from asnsim.solvers.ndf import MAX_STEPS, NDF, NOT_FINITE, STEP_TOO_SMALL, SUCCESS
+from asnsim.solvers.rosenbrock import Rosenbrock
 
 __all__ = ["MAX_STEPS", "NDF", "NOT_FINITE", "STEP_TOO_SMALL", "SUCCESS", "Kernels", "Segment", "integrate"]
 
@@ -64,7 +65,7 @@ class Segment:
 
 
 def integrate(
-    solver: NDF,
+    solver: NDF | Rosenbrock,
     kernels: Kernels,
     t0: float,
     t1: float,
@@ -79,8 +80,8 @@ def integrate(
 
     Parameters
     ----------
-    solver : NDF
-        Method and options.
+    solver : NDF, Rodas4 or Rodas5P
+        Method and options; only NDF has sensitivities.
     kernels : Kernels
         Compiled model.
     t0, t1 : float
@@ -105,9 +106,12 @@ def integrate(
     Raises
     ------
     ValueError
-        If shapes, times or tolerances do not fit together. Numerical failure is a status, not an exception.
+        If shapes, times or tolerances do not fit together, or sensitivities are asked of a method that has none. Numerical
+        failure is a status, not an exception.
     """
     n, n_theta = kernels.n, kernels.n_theta
+    if n_theta and isinstance(solver, Rosenbrock):
+        raise ValueError(f"{type(solver).__name__} has no sensitivities; use NDF for the {n_theta} asked for")
     t0, t1 = float(t0), float(t1)
     # Fresh contiguous writable copies: the compiled function exists for exactly one set of argument types.
     x0, c, t_out = (np.array(a, dtype=np.float64, order="C", ndmin=1) for a in (x0, c, t_out))
@@ -116,27 +120,30 @@ def integrate(
     p_scale = np.ones(n_theta) if p_scale is None else np.abs(np.array(p_scale, dtype=np.float64, ndmin=1))
     _check(n, n_theta, t0, t1, x0, t_out, atol, p_scale)
     x_out, s_out = np.full((t_out.size, n), np.nan), np.full((t_out.size, n * n_theta), np.nan)
-    problem = ndf.Problem(
-        rhs=kernels.rhs,
-        jac=kernels.jac,
-        dfdp=kernels.dfdp,
-        c=c,
-        t0=t0,
-        t1=t1,
-        atol=atol,
-        inverse_p=1.0 / np.where(p_scale > 0, p_scale, 1.0),
-        rtol=float(solver.rtol),
-        max_order=solver.max_order,
-        sens_test=bool(solver.sens_error_test),
-        lu_factor=kernels.lu_factor,
-        lu_solve=kernels.lu_solve,
-        lu_size=kernels.lu_size if kernels.lu_factor else 0,
-        lu_steps=_NO_STEPS if kernels.lu_steps is None else kernels.lu_steps,
-    )
     if t1 == t0:  # nothing to integrate: all outputs are the start
         status, t, x_end, s_end, counts = SUCCESS, t0, x0, s0, np.zeros(len(_STATS), dtype=np.int64)
         x_out[:], s_out[:] = x0, s0.ravel()
+    elif isinstance(solver, Rosenbrock):
+        status, t, x_end, counts = rosenbrock.run(solver, kernels, t0, t1, x0, c, t_out, atol, x_out)
+        s_end = s0
     else:
+        problem = ndf.Problem(
+            rhs=kernels.rhs,
+            jac=kernels.jac,
+            dfdp=kernels.dfdp,
+            c=c,
+            t0=t0,
+            t1=t1,
+            atol=atol,
+            inverse_p=1.0 / np.where(p_scale > 0, p_scale, 1.0),
+            rtol=float(solver.rtol),
+            max_order=solver.max_order,
+            sens_test=bool(solver.sens_error_test),
+            lu_factor=kernels.lu_factor,
+            lu_solve=kernels.lu_solve,
+            lu_size=kernels.lu_size if kernels.lu_factor else 0,
+            lu_steps=_NO_STEPS if kernels.lu_steps is None else kernels.lu_steps,
+        )
         work = ndf.make_work(x0, s0, problem.lu_size)
         status, t = ndf.integrate_segment(problem, work, t_out, solver.max_steps, x_out, s_out)
         x_end, s_end, counts = work.D[0].copy(), work.DS[0].copy(), work.counts

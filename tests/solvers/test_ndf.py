@@ -419,4 +419,4 @@ def test_wrong_options_are_refused(options):
 
 
 def test_registry():
-    assert SOLVERS == {"ndf": NDF}
+    assert SOLVERS["ndf"] is NDF
