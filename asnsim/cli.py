@@ -9,16 +9,13 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from asnsim.console import check_targets, fail, progress_bar, show_table, wrote
 from asnsim.errors import AsnsimError, DataError, ModelError
 
 __all__ = ["app", "main"]
@@ -48,46 +45,6 @@ Rtol = Annotated[float, typer.Option(min=1e-12, max=1e-2, help="Relative toleran
 _PREFERRED = ("asn_e", "asn_c", "asn_p", "asn_csf", "asnase_p", "asnase_e", "cells")
 
 
-def _out() -> Console:
-    """Return a console on stdout: as wide as the terminal, or wide enough for a table in a file."""
-    return Console(width=None if sys.stdout.isatty() else 150, highlight=False)
-
-
-def _fail(message: str, code: int = 2) -> int:
-    """Write one line on stderr and return the exit code."""
-    Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {escape(' '.join(message.split()))}", soft_wrap=True)
-    return code
-
-
-def _show(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    rows = [[f"{cell + 0.0:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
-    for k, column in enumerate(columns):
-        numeric = bool(rows) and all(re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?|nan|-?inf|", row[k]) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    _out().print(table)
-
-
-def _wrote(path: Path | None) -> None:
-    if path is not None:
-        typer.echo(f"wrote {path}")
-
-
-@contextmanager
-def _progress(words: str):
-    """Give a callback (done, total): a bar on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(words, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
 def _model(recipe: str, overlays: Sequence[str] | None, without: Sequence[str] | None, settings: Sequence[str] | None = None):
     from asnsim.library import load_model
 
@@ -101,6 +58,8 @@ def _model(recipe: str, overlays: Sequence[str] | None, without: Sequence[str] |
         name, equals, value = text.partition("=")
         if not equals or not name.strip() or not value.strip():
             raise ModelError(f"'{text}' does not set anything; write for example --set 'asn_e=50 umol/L'")
+        if name.strip() in values:
+            raise ModelError(f"'{name.strip()}' is set twice; give one value")
         values[name.strip()] = value.strip()
     return with_texts(model, values)
 
@@ -186,9 +145,9 @@ def models(csv: Csv = None) -> None:
         rows.append(("overlay", name, first.lstrip("# ") if first.startswith("#") else ""))
     methods = sorted(path.stem for path in (folder / "methods").glob("*.toml"))
     rows += [("method", name, "LC-MS/MS method") for name in methods if not name.startswith("bench_")]
-    _show(("kind", "name", "what it is"), rows)
+    show_table(("kind", "name", "what it is"), rows)
     if csv:
-        _wrote(write_table(csv, ("kind", "name", "what it is"), rows))
+        wrote(write_table(csv, ("kind", "name", "what it is"), rows))
 
 
 @app.command()
@@ -229,6 +188,7 @@ def simulate(
     rtol: Rtol = 1e-6,
 ) -> None:
     """Run a model, with doses; print, draw or write quantities."""
+    check_targets(csv, figure)
     run = _simulate(_model(recipe, overlays, without, set_), dose, until, preculture, rtol=rtol)
     chosen = _chosen(run, names)
     rows = []
@@ -236,18 +196,22 @@ def simulate(
         values = run[name]
         rows.append((name, float(values[0]), float(values.min()), float(values.max()), float(values[-1]), run.unit(name)))
     title = f"{run.model.name}: {run.t[0]:g} to {run.t[-1]:g} h"
-    _show(("quantity", "start", "lowest", "highest", "end", "unit"), rows, title)
+    show_table(("quantity", "start", "lowest", "highest", "end", "unit"), rows, title)
     if csv:
-        _wrote(run.to_csv(csv, chosen))
+        wrote(run.to_csv(csv, chosen))
     if figure:
         run.plot(*chosen, path=figure)
-        _wrote(figure)
+        wrote(figure)
 
 
 def _patient(line: str, product: str, settings: Sequence[str]):
     """Return a patient with cells of one line, settled."""
+    from asnsim.library import read_parameters
     from asnsim.studies import settled_patient
 
+    for option, overlay, mark in (("line", line, "cell_volume"), ("product", product, "glutaminase_share")):
+        if mark not in read_parameters(overlay):
+            raise DataError(f"--{option} '{overlay}' is not the overlay of a {option}: it does not say '{mark}'")
     return settled_patient(_model("dosing", (product, line), (), settings))
 
 
@@ -269,6 +233,7 @@ def dose(
     figure: Figure = None,
 ) -> None:
     """Dose a patient with asparaginase and see what cells do."""
+    check_targets(csv, figure)
     import numpy as np
 
     from asnsim.dosing import Regimen
@@ -303,15 +268,19 @@ def dose(
         "cells lowest",
         "cells at end",
     )
-    _show(columns, rows, f"{times} x {amount} into {into}, until {end / 24:g} d")
+    show_table(columns, rows, f"{times} x {amount} into {into}, until {end / 24:g} d")
     typer.echo("trough: before a repeat, or at the end where there is none")
+    if bsa and not weight:
+        typer.echo("note: --bsa moves dose, volume and clearance of the drug; body fluids follow --weight, which stays as it is")
+    if any(row[7] < 1 for row in rows):
+        typer.echo("note: less than one cell is left at the lowest point; a real population would be gone for good")
     if csv:
-        _wrote(write_table(csv, columns, rows))
+        wrote(write_table(csv, columns, rows))
     if figure:
         from asnsim.plots import plot_depletion
 
         plot_depletion(runs, figure)
-        _wrote(figure)
+        wrote(figure)
 
 
 @app.command()
@@ -332,6 +301,7 @@ def measure(
     figure: Figure = None,
 ) -> None:
     """Sample a run and acquire a simulated LC-MS/MS batch."""
+    check_targets(None, figure)
     from asnsim.io import write
     from asnsim.lcms import measure as acquire
 
@@ -340,7 +310,7 @@ def measure(
     for moment in moments:
         if not run.t[0] <= moment <= run.t[-1]:
             raise DataError(f"a sample at {moment:g} h lies outside the run, {run.t[0]:g} to {run.t[-1]:g} h; set --until later")
-    with _progress("acquiring") as progress:
+    with progress_bar("acquiring") as progress:
         batch = acquire(run, protocol, times=moments, replicates=replicates, seed=seed, noise=noise, progress=progress)
     write(batch, out)
     typer.echo(f"wrote {len(batch.injections)} injections to {out}")
@@ -348,7 +318,7 @@ def measure(
         from asnsim.plots import plot_batch
 
         plot_batch(batch, figure)
-        _wrote(figure)
+        wrote(figure)
 
 
 @app.command()
@@ -360,6 +330,7 @@ def quantify(
     figure: Figure = None,
 ) -> None:
     """Quantify a batch, real or simulated, blind."""
+    check_targets(csv, figure)
     from asnsim.io import read
     from asnsim.quantify import quantify as evaluate
     from asnsim.tables import write_table
@@ -367,22 +338,22 @@ def quantify(
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give the folder of a batch")
     batch = read(folder)
-    with _progress("integrating") as progress:
+    with progress_bar("integrating") as progress:
         result = evaluate(batch, method=method or batch.method or "hilic_mrm", progress=progress)
     unknown = result.table[result.table["sample_type"] == "Unknown"]
     columns = ["sample", "analyte", "value", "unit", "sd", "lower", "upper", "flags"]
-    _show(columns, unknown[columns].astype(object).to_numpy().tolist(), f"{batch.name}: {len(unknown)} results")
+    show_table(columns, unknown[columns].astype(object).to_numpy().tolist(), f"{batch.name}: {len(unknown)} results")
     for sentence in result.report:
         typer.echo(sentence)
     if csv:
-        _wrote(write_table(csv, list(result.table.columns), result.table.astype(object).to_numpy().tolist()))
+        wrote(write_table(csv, list(result.table.columns), result.table.astype(object).to_numpy().tolist()))
     if data:
-        _wrote(result.measurements().to_csv(data))
+        wrote(result.measurements().to_csv(data))
     if figure:
         from asnsim.plots import plot_quantification
 
         plot_quantification(result, figure)
-        _wrote(figure)
+        wrote(figure)
 
 
 @app.command()
@@ -394,23 +365,24 @@ def fit(
     figure: Figure = None,
 ) -> None:
     """Fit parameters to data, with intervals and verdicts."""
+    check_targets(csv, figure)
     from asnsim.fit import fit as optimise
     from asnsim.fit import read_problem
     from asnsim.tables import write_table
 
     task = read_problem(problem)
-    with _progress("fitting") as progress:
+    with progress_bar("fitting") as progress:
         result = optimise(task, starts=starts, seed=seed, progress=progress)
     table = result.table()
     rows = table.astype(object).to_numpy().tolist()
-    _show(list(table.columns), rows, f"cost {result.cost:.4g} for {result.n} data; {result.message}")
+    show_table(list(table.columns), rows, f"cost {result.cost:.4g} for {result.n} data; {result.message}")
     if csv:
-        _wrote(write_table(csv, list(table.columns), rows))
+        wrote(write_table(csv, list(table.columns), rows))
     if figure:
         from asnsim.plots import plot_fit
 
         plot_fit(result, figure)
-        _wrote(figure)
+        wrote(figure)
 
 
 @app.command()
@@ -429,15 +401,15 @@ def crosscheck(
 
     result = check(_model(recipe, overlays, without), _regimen(dose) if dose else None, until or None, rtol)
     table = result.table()
-    _show(list(table.columns), table.head(10).astype(object).to_numpy().tolist(), "ten worst states")
+    show_table(list(table.columns), table.head(10).astype(object).to_numpy().tolist(), "ten worst states")
     typer.echo(str(result))
     if csv:
-        _wrote(result.to_csv(csv))
+        wrote(result.to_csv(csv))
     if figure:
         from asnsim.plots import plot_crosscheck
 
         plot_crosscheck(result, figure)
-        _wrote(figure)
+        wrote(figure)
 
 
 @app.command()
@@ -450,7 +422,7 @@ def export(
 
     if len(words) < 2:
         raise ModelError("export needs a recipe and a path, such as: asnsim export cell rpmi cell.xml")
-    _wrote(write(_model(words[0], words[1:-1], without), words[-1]))
+    wrote(write(_model(words[0], words[1:-1], without), words[-1]))
 
 
 @app.command()
@@ -459,8 +431,8 @@ def demo(out: Annotated[Path, typer.Option("--out", help="Folder for figures and
     from asnsim.demo import run_demo
 
     report = run_demo(out, lambda words: typer.echo(f"... {words}", err=True))
-    _show(("part", "quantity", "reported or true", "found", "comment"), report.rows)
-    _wrote(out)
+    show_table(("part", "quantity", "reported or true", "found", "comment"), report.rows)
+    wrote(out)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -477,17 +449,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except AsnsimError as error:
-        return _fail(str(error))
+        return fail(str(error))
     except OSError as error:
-        return _fail(f"{error.filename or 'a file'}: {error.strerror or error}; choose another place")
+        return fail(f"{error.filename or 'a file'}: {error.strerror or error}; choose another place")
     except Exception as error:
         if hasattr(error, "format_message"):  # a wrong option or argument
-            return _fail(error.format_message())
+            return fail(error.format_message())
         if os.environ.get("ASNSIM_TRACEBACK"):
             raise
         words = f"unexpected {type(error).__name__}: {error}; this is a bug, please report it (ASNSIM_TRACEBACK=1 shows where)"
-        return _fail(words, 1)
-    return _fail("interrupted", 130) if code == 130 else int(code or 0)
+        return fail(words, 1)
+    return fail("interrupted", 130) if code == 130 else int(code or 0)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from asnsim.plots import plot_batch, plot_depletion, plot_fit, plot_trajectory
 from asnsim.quantify import Quantification, quantify
 from asnsim.simulation import preculture, simulate
 from asnsim.studies import observations, published_problem, seeded, settled_patient
-from asnsim.tables import write_table
+from asnsim.tables import write_table, write_text
 from asnsim.trajectory import Trajectory
 
 __all__ = ["DemoReport", "dose_child", "fit_published", "recover", "recovery_experiment", "run_demo", "yeast_folder"]
@@ -42,6 +42,8 @@ FITTED = (
 ROWS = ("V07", "V10", "V11", "V14", "V14c")
 SAMPLE_TIMES = (0.5, 2.0, 6.0, 12.0, 24.0)
 Step = Callable[[str], None]
+#: Marks a batch the demo made and may replace.
+_MARK = "made_by_demo.txt"
 
 
 @dataclass
@@ -128,8 +130,6 @@ def recover(experiment: Experiment, folder: Path, seed: int, noise: bool = True)
         The laboratory's result, the fit, and the model whose numbers are the truth.
     """
     truth = experiment.model
-    if (folder / "truth.csv").is_file():  # a batch of an earlier run of ours
-        shutil.rmtree(folder)
     run = simulate(truth, experiment.regimen, until=SAMPLE_TIMES[-1])
     batch = measure(run, "hilic_mrm", times=SAMPLE_TIMES, replicates=3, seed=seed, noise=noise, experiment=experiment.name)
     mzml.write_batch(batch, folder)
@@ -148,7 +148,11 @@ def recover(experiment: Experiment, folder: Path, seed: int, noise: bool = True)
 def _round_trip(folder: Path, report: DemoReport, step: Step, fitted: FitResult) -> None:
     step("virtual samples: measure, write mzML, quantify blind, fit back")
     experiment = recovery_experiment(fitted.values())
-    quantified, result, truth = recover(experiment, folder / "batch", seed=7)
+    batch = folder / "virtual_batch"
+    if (batch / _MARK).is_file():  # left by an earlier demo; anything else of that name is refused when the batch is written
+        shutil.rmtree(batch)
+    quantified, result, truth = recover(experiment, batch, seed=7)
+    write_text(batch / _MARK, "made by asnsim demo, which replaces this folder\n")
     for name, x, lower, upper, unit in zip(RECOVERED, result.x, result.lower, result.upper, result.units, strict=True):
         true = truth.value(name)
         inside = "inside" if lower <= true <= upper else "OUTSIDE"
@@ -161,7 +165,7 @@ def _round_trip(folder: Path, report: DemoReport, step: Step, fitted: FitResult)
         )
     result.to_csv(folder / "recovered.csv")
     quantified.measurements().to_csv(folder / "quantified.csv")
-    plot_batch(mzml.read_batch(folder / "batch"), folder / "chromatograms.png")
+    plot_batch(mzml.read_batch(batch), folder / "chromatograms.png")
     plot_fit(result, folder / "recovered.png", truth={name: truth.value(name) for name in RECOVERED})
     begin = simulate(truth, experiment.regimen, until=0.0, times=[0.0])
     settled = truth.with_parameters(begin.end_state())

@@ -14,6 +14,7 @@ from asnsim.units import dimension_text, parse_quantity, parse_time, unit
 
 __all__ = ["Action", "Change", "Dose", "Regimen", "parse_dose"]
 
+_MOST_REPEATS = 100_000
 _PER = (("bsa", unit("m^2").dimension), ("weight", unit("kg").dimension))
 
 
@@ -81,12 +82,12 @@ class Dose:
             raise DoseError(f"{who} has rate {self.rate}; a rate must be a finite number and not negative")
         if rate > 0 and self.duration > 0:
             raise DoseError(f"{who} has both rate and duration; give one of them")
-        if not isinstance(self.addl, int) or self.addl < 0:
-            raise DoseError(f"{who} has addl {self.addl}; it must be a whole number, 0 or more")
+        if not isinstance(self.addl, int) or isinstance(self.addl, bool) or not 0 <= self.addl <= _MOST_REPEATS:
+            raise DoseError(f"{who} has addl {self.addl}; it must be a whole number from 0 to {_MOST_REPEATS}")
         if (self.addl > 0) != (self.ii > 0):
             raise DoseError(f"{who} has addl {self.addl} and ii {self.ii:g} h; repeats need both, a single dose neither")
-        if not 0 < self.f <= 1:
-            raise DoseError(f"{who} has f {self.f:g}; a bioavailable fraction lies between 0 and 1")
+        if not isinstance(self.f, (int, float)) or not 0 < self.f <= 1:
+            raise DoseError(f"{who} has f {self.f}; a bioavailable fraction lies between 0 and 1")
 
 
 _DOSE_TEXT = re.compile(
@@ -140,6 +141,9 @@ class Change:
 
     def __post_init__(self):
         object.__setattr__(self, "time", parse_time(self.time, "the change's time"))
+        for name, value in self.values.items():
+            if isinstance(value, (str, bool)):
+                raise DoseError(f"the change at {self.time:g} h sets '{name}' to {value!r}; give a number in canonical units")
         object.__setattr__(self, "values", MappingProxyType({name: float(value) for name, value in self.values.items()}))
         for name, value in self.values.items():
             if not math.isfinite(value):
@@ -231,9 +235,13 @@ class Regimen:
             cap, _ = _resolve(f"the cap '{dose.cap}'", dose.cap, dimension, model, dose.into)
             per_hour = tuple(x - y for x, y in zip(dimension, unit("h").dimension, strict=True))
             rate, _ = _resolve(f"the rate '{dose.rate}'", dose.rate, per_hour, model, dose.into)
+            if scaled_by and any(scaled_by in change.values for change in self.changes):
+                raise DoseError(
+                    f"the dose '{dose.amt}' follows '{scaled_by}', which a change of condition sets anew; give absolute amounts"
+                )
             scaled_by = "" if amount > cap else scaled_by
             for repeat in range(dose.addl + 1):
-                begin = dose.time + dose.alag + repeat * dose.ii
+                begin = _tidy(dose.time + dose.alag + repeat * dose.ii)
                 actions += _deliver(dose, begin, min(amount, cap) * dose.f, rate, scaled_by)
         for change in self.changes:
             for name, value in change.values.items():
@@ -246,12 +254,19 @@ class Regimen:
         return sorted(actions, key=lambda action: (action.time, action.order))
 
 
+def _tidy(time: float) -> float:
+    """Drop the dust of adding times: 0.2 + 0.1 h meets an output at 0.3 h."""
+    short = float(f"{time:.13g}")
+    return short if abs(short - time) <= 4 * math.ulp(time) else time
+
+
 def _deliver(dose: Dose, begin: float, delivered: float, rate: float, scaled_by: str) -> list[Action]:
     length = delivered / rate if rate > 0 else dose.duration
     end = begin + length
     if end == begin:  # a bolus, or an infusion shorter than time can tell
         return [Action(begin, BOLUS, dose.into, delivered, scaled_by)]
-    rate = rate or delivered / length
+    if not rate or abs((end - begin) - length) > 1e-9 * length:  # what is delivered counts, not a rate over a rounded time
+        rate = delivered / (end - begin)
     return [Action(begin, START, dose.into, rate, scaled_by), Action(end, END, dose.into, -rate, scaled_by)]
 
 

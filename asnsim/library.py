@@ -73,6 +73,11 @@ def read_recipe(name: str) -> Recipe:
     for module in lists["modules"]:
         if module not in MODULES:
             raise ModelError(f"{path.name}: '{module}' is not a module{suggest(module, MODULES)}")
+    # a table given as a file stands beside its recipe
+    lists["tables"] = tuple(
+        str(path.parent / table) if table.endswith(".tsv") and not Path(table).is_absolute() else table
+        for table in lists["tables"]
+    )
     return Recipe(path.stem, str(content.get("title", "")), lists["modules"], lists["tables"])
 
 
@@ -136,6 +141,8 @@ def _parameter(row: Row) -> Parameter:
         float(f"{row.number(column, default) * scale:.15g}")
         for column, default in (("value", None), ("lower", float("-inf")), ("upper", float("inf")))
     )
+    if row.number("spread", 0.0) < 0:
+        raise DataError(f"{row.where}, column 'spread': {row['spread']} is negative; a spread is 0 or more")
     if not lower <= value <= upper:
         raise DataError(f"{row.where}: the value {row['value']} lies outside its bounds {row['lower']} to {row['upper']}")
     return Parameter(
@@ -209,6 +216,7 @@ def load_model(recipe: str, *overlays: str, without: Iterable[str] = ()) -> Netw
     """
     if isinstance(without, str):
         without = (without,)
-    paths = tuple(str(Path(name)) if str(name).endswith(".tsv") else str(name) for name in overlays)
-    stamps = tuple(Path(name).stat().st_mtime_ns for name in (str(recipe), *paths) if Path(name).is_file())
-    return _load(str(recipe), paths, tuple(without), stamps)
+    overlays = tuple(map(str, overlays))
+    files = (str(recipe), *read_recipe(str(recipe)).tables, *overlays)
+    stamps = tuple(Path(name).stat().st_mtime_ns for name in files if Path(name).is_file())
+    return _load(str(recipe), overlays, tuple(without), stamps)

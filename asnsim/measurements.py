@@ -22,7 +22,7 @@ from asnsim.tables import read_csv, write_table
 __all__ = ["COLUMNS", "Measurements"]
 
 COLUMNS = ("experiment", "time", "observable", "value", "unit", "sd", "batch", "replicate", "censored")
-_DEFAULTS = {"experiment": "", "unit": "umol/L", "batch": "", "replicate": 1, "censored": False}
+_DEFAULTS = {"experiment": "", "unit": "", "batch": "", "replicate": 1, "censored": False}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +56,9 @@ class Measurements:
             bad = np.flatnonzero(~np.isfinite(table[name].to_numpy()))
             if bad.size:
                 raise DataError(f"measurements, row {bad[0] + 1}: {name} is not a finite number; drop the row")
+        bad = np.flatnonzero(table["sd"].to_numpy() <= 0)
+        if bad.size:
+            raise DataError(f"measurements, row {bad[0] + 1}: sd is {table['sd'][bad[0]]:g}; an error must be positive")
         covariance = np.array(self.covariance, dtype=float)
         n = len(table)
         if covariance.shape != (n, n):
@@ -174,7 +177,7 @@ class Measurements:
                     "time": row.number("time", math.nan),  # a real sample may have none
                     "observable": row["observable"],
                     "value": row.number("value"),
-                    "unit": row["unit"] or "umol/L",
+                    "unit": row["unit"],
                     "sd": row.number("sd"),
                     "batch": row["batch"],
                     "replicate": int(row.number("replicate", 1)),

@@ -26,6 +26,8 @@ from asnsim.page import antimony_page
 __all__ = ["TIME", "Module", "Network", "Parameter", "Reaction", "Species", "compose", "symbol", "symbols"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: Words Antimony or SBML give a meaning of their own.
+_RESERVED = frozenset("time avogadro pi delay exp ln log log10 sqrt abs floor ceil piecewise true false and or not".split())
 
 
 @cache
@@ -180,6 +182,8 @@ def _parse_equation(reaction: str, equation: str):
             if not match:
                 raise ModelError(f"{reaction}: '{term}' is not a species with an optional number before it")
             number, dollar, name = match.groups()
+            if number is not None and float(number) == 0:
+                raise ModelError(f"{reaction}: '{term}' has the stoichiometry 0; leave it out")
             terms.append((float(number or 1.0), name, bool(dollar)))
         sides.append(tuple(terms))
     return tuple(sides)
@@ -313,6 +317,9 @@ class Network:
             number = float(value)
             if not abs(number) < float("inf"):
                 raise ModelError(f"'{name}' of model '{self.name}' cannot be {number}; give a finite number")
+            if number < 0 and any(changed[self.check_name(name)].dimension):
+                unit = changed[name].unit
+                raise ModelError(f"'{name}' of model '{self.name}' cannot be {number:g} {unit}; it must not be negative")
             changed[name] = replace(changed[self.check_name(name)], value=number)
         return replace(self, parameters=MappingProxyType(changed))
 
@@ -455,6 +462,12 @@ def _order_rules(model: str, modules: tuple[Module, ...]) -> dict[str, sympy.Exp
 
 
 def _check_unique(modules, states, rules, species) -> None:
+    for module in modules:
+        for name in (*(r.id for r in module.reactions), *module.rules, *module.rates):
+            if not _NAME.fullmatch(name) or name in _RESERVED:
+                raise ModelError(
+                    f"{module.name}: '{name}' cannot be a name; use letters, digits and underscores, and no reserved word"
+                )
     seen: set[str] = set(states) | set(rules) | set(species)
     for module in modules:
         for reaction in module.reactions:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from asnsim.checks import derived_dimensions
 from asnsim.codegen import compile_system
 from asnsim.dosing import BOLUS, END, SET, START, Action, Regimen
 from asnsim.equations import ODESystem, build_equations
@@ -181,6 +182,11 @@ def simulate(
     -------
     Trajectory
 
+    Notes
+    -----
+    What happens at a known time belongs into the regimen, where steps land on it; a pulse written into a rate as a function of
+    time can be shorter than a step and go unseen.
+
     Raises
     ------
     IntegrationError
@@ -190,6 +196,7 @@ def simulate(
     """
     solver = solver or NDF()
     regimen = regimen or Regimen()
+    theta = (theta,) if isinstance(theta, str) else tuple(theta)
     actions = regimen.actions(model)
     for name in theta:
         model.check_name(name)
@@ -199,6 +206,12 @@ def simulate(
         raise ModelError(f"a simulation from {begin:g} to {end:g} h is not possible; give finite times")
     if not end >= begin:
         raise ModelError(f"the simulation would end at {end:g} h, before it starts at {begin:g} h; give a later end")
+    late = [a for a in actions if a.time > end and a.order != END]
+    if late:
+        raise ModelError(
+            f"'{late[0].name}' is dosed or changed at {late[0].time:g} h, after the end at {end:g} h; "
+            "simulate longer or leave it out"
+        )
     early = [a for a in actions if a.time < begin]
     if early:
         raise ModelError(f"'{early[0].name}' is dosed or changed at {early[0].time:g} h, before the start at {begin:g} h")
@@ -208,7 +221,7 @@ def simulate(
                 f"sensitivities to '{action.scaled_by}' are not available while it scales an infusion into '{action.name}'; "
                 "give the amount without 'per' or as a bolus"
             )
-    grid = np.linspace(begin, end, 401) if times is None else np.unique(np.asarray(times, dtype=float))
+    grid = np.linspace(begin, end, 401) if times is None else np.unique([parse_time(t, "an output time") for t in times])
     if not np.all(np.isfinite(grid)):
         raise ModelError("an output time is not a finite number; give hours")
     if grid.size and (grid[0] < begin or grid[-1] > end):
@@ -247,11 +260,18 @@ def _segments(run: _Run, actions: list[Action], begin: float, end: float, grid: 
 
 
 def _check_volumes(run: _Run, t: float) -> None:
-    """Refuse a compartment without a size: concentrations in it would be infinite or negative."""
-    for name in run.model.compartments:
+    """Refuse volumes that are not positive, and concentrations that are negative."""
+    model, litre = run.model, unit("L").dimension
+    for name in model.species:
+        if name in run.system.states and run.x[run.system.states.index(name)] < 0:
+            raise ModelError(
+                f"'{name}' of model '{model.name}' starts at {run.x[run.system.states.index(name)]:g}; it cannot be negative"
+            )
+    volumes = [name for name, dimension in derived_dimensions(model).items() if dimension == litre and name in model.rules]
+    for name in dict.fromkeys((*model.compartments, *volumes)):
         size = float(run.system.graph.evaluate([run.system.observable(name)], t, run.x, run.c)[0])
         if not size > 0:
-            raise ModelError(f"compartment '{name}' of model '{run.model.name}' has the size {size:g} L; give it a positive one")
+            raise ModelError(f"the volume '{name}' of model '{model.name}' is {size:g} L; it must be positive")
 
 
 def _trajectory(run: _Run, blocks: list[tuple]) -> Trajectory:
@@ -311,10 +331,18 @@ def preculture(model: Network, hours: float | str = 400.0, medium: Mapping[str, 
     for name in medium or {}:
         if name not in outside:
             raise ModelError(f"'{name}' is not dissolved in the medium of model '{model.name}'{suggest(name, outside)}")
+    length = parse_time(hours)
+    if not 0 < length < np.inf:
+        raise ModelError(f"a preculture of {hours} is not possible; give a positive time, such as '400 h'")
     fresh = {name: model.value(name) for name in (*outside, "cytosol", "medium")}
-    clamped = {name: 0.0 if name in ("nh3_e", "protein_e") else value for name, value in fresh.items()}
+    # no drug (a species without atoms) and no waste before time 0: cells arrive fed
+    absent = {name for name in outside if not (model.species[name].carbon or model.species[name].nitrogen)} | {
+        "nh3_e",
+        "protein_e",
+    }
+    clamped = {name: 0.0 if name in absent else value for name, value in fresh.items()}
     clamped |= {"medium": 1e6, **(medium or {})}
-    return Regimen().change(-parse_time(hours), clamped).change(0.0, fresh)
+    return Regimen().change(-length, clamped).change(0.0, fresh)
 
 
 def precondition(model: Network, hours: float | str = 400.0, medium: Mapping[str, float] | None = None) -> Network:

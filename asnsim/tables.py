@@ -67,7 +67,7 @@ class Row:
         if not text and default is not None:
             return default
         try:
-            value = float(text)
+            value = float(text.replace("_", "?"))  # Python would read 1_0 as 10
         except ValueError:
             raise DataError(f"{self.where}, column '{column}': '{text}' is not a number; write digits such as 0.015") from None
         if not math.isfinite(value):
@@ -85,6 +85,8 @@ def _read_delimited(path: str | Path, delimiter: str, required: Sequence[str], a
         raise DataError(f"{path}: cannot be read as text ({type(error).__name__}); save it as UTF-8") from None
     header: list[str] | None = None
     rows: list[Row] = []
+    if any(len(line) > 100_000 for line in text.splitlines()):
+        raise DataError(f"{path.parent.name}/{path.name}: a line is longer than 100000 characters; this is no table of ours")
     for line, cells in enumerate(csv.reader(text.splitlines(), delimiter=delimiter), start=1):
         if not any(cell.strip() for cell in cells) or cells[0].startswith("#"):
             continue
@@ -110,6 +112,8 @@ def _check_header(path: Path, header: list[str], required: Sequence[str], allowe
                 f"{path.parent.name}/{path.name}, row 1: column '{column}' is missing; the table has {', '.join(header)}"
             )
     for column in header:
+        if column and header.count(column) > 1:
+            raise DataError(f"{path.parent.name}/{path.name}, row 1: column '{column}' stands there twice; remove one")
         if allowed and column not in allowed:
             raise DataError(f"{path.parent.name}/{path.name}, row 1: unknown column '{column}'{suggest(column, allowed)}")
 
@@ -170,6 +174,8 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         If the place cannot be written to.
     """
     path = Path(path)
+    if not path.name:
+        raise DataError("a file to write needs a name")
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -208,6 +214,9 @@ def models_folder() -> Path:
     raise DataError("the models folder was not found beside or inside the package; reinstall asnsim")
 
 
+_WORDS = {"": "recipes", "parameters": "overlays"}
+
+
 def find_model_file(kind: str, name: str, suffix: str) -> Path:
     """Find a file of ``models/`` by its short name, or take a path as it stands.
 
@@ -234,7 +243,8 @@ def find_model_file(kind: str, name: str, suffix: str) -> Path:
     if not path.is_file():
         known = _names(kind, suffix)
         raise DataError(
-            f"'{name}' is not among the {kind or 'recipes'} that come with asnsim{suggest(name, known)} Known: {', '.join(known)}"
+            f"'{name}' is not among the {_WORDS.get(kind, kind)} that come with asnsim{suggest(name, known)} "
+            f"(known: {', '.join(known)})"
         )
     return path
 

@@ -105,7 +105,7 @@ class Trajectory:
         return "" if dimension == DIMENSIONLESS else dimension_text(dimension)
 
     def _row(self, t: float, side: str) -> int | None:
-        rows = np.flatnonzero(self.t == t)
+        rows = np.flatnonzero(np.abs(self.t - t) <= 1e-13 * max(abs(t), 1.0))
         if rows.size == 0:
             return None
         return int(rows[0] if side == "before" else rows[-1])
@@ -131,8 +131,10 @@ class Trajectory:
         return self._advance(self.x[row], c, self.t[row], t), c
 
     def end_state(self) -> dict[str, float]:
-        """Return the states at the end by name, as `Network.with_parameters` takes them."""
-        return dict(zip(self._system.states, map(float, self.x[-1]), strict=True))
+        """Return the states at the end by name, as `Network.with_parameters` takes them; solver dust below zero becomes 0."""
+        dust = 1e-6 * np.abs(self.x).max(axis=0) + 1e-12
+        end = np.where((self.x[-1] < 0) & (self.x[-1] > -dust), 0.0, self.x[-1])
+        return dict(zip(self._system.states, map(float, end), strict=True))
 
     def _named(self, t: float, x: np.ndarray, c: np.ndarray) -> dict[str, float]:
         values = self._system.graph.evaluate(list(self._system.observables.values()), t, x, c)
@@ -190,6 +192,10 @@ class Trajectory:
     def duration(self, condition: np.ndarray) -> float:
         """Return the hours during which a boolean array over `t` holds; an interval with one end true counts half."""
         condition = np.asarray(condition, dtype=float)
+        if condition.shape != self.t.shape:
+            raise ModelError(
+                f"the condition has {condition.size} values, but the run has {self.t.size} times; make it from run[...]"
+            )
         return float(np.sum(np.diff(self.t) * (condition[1:] + condition[:-1]) / 2))
 
     def to_pandas(self, *names: str):

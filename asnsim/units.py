@@ -80,6 +80,9 @@ def unit(text: str) -> Unit:
     readable = re.sub(r"\bm\s*(?:\^|\*\*)?\s*2\b", "body_m2", readable)
     readable = re.sub(r"\bm\s*(?:\^|\*\*)\s*-2\b", "body_m2**-1", readable)
     readable = re.sub(r"^1\s*/", "dimensionless/", readable).replace("^", "**")
+    powers = re.findall(r"(?:\^|\*\*)\s*\(?\s*(-?\d+)", cleaned)
+    if any(abs(int(power)) > 9 for power in powers) or re.search(r"\d\s*(?:\^|\*\*)", cleaned.replace("m^2)", "")):
+        raise UnitError(f"'{text}' is not a unit; powers are whole numbers up to 9, one to a unit")
     registry = _registry()
     try:
         if not registry.Quantity(1.0, registry.parse_units(readable))._is_multiplicative:
@@ -104,8 +107,9 @@ def dimension_text(dimension: Dimension) -> str:
     exponents = dict(zip(_CANONICAL, dimension, strict=True))
     litres, exponents["dm"] = divmod(exponents["dm"], 3) if exponents["dm"] % 3 == 0 else (0.0, exponents["dm"])
     exponents["L"] = litres
-    above = [name if power == 1 else f"{name}^{power:g}" for name, power in exponents.items() if power > 0]
-    below = [name if power == -1 else f"{name}^{-power:g}" for name, power in exponents.items() if power < 0]
+    names = {name: f"({name})" if "^" in name else name for name in exponents}
+    above = [name if power == 1 else f"{names[name]}^{power:g}" for name, power in exponents.items() if power > 0]
+    below = [name if power == -1 else f"{names[name]}^{-power:g}" for name, power in exponents.items() if power < 0]
     return " / ".join(["*".join(above) or "1", *below]) if (above or below) else "dimensionless"
 
 
@@ -135,7 +139,7 @@ def parse_quantity(text: str | float, dimension: Dimension | None = None, what: 
         return float(text)
     match = _QUANTITY.fullmatch(str(text))
     if not match:
-        raise UnitError(f"{what} '{text}' is not a number with a unit; write for example '14 {default or 'd'}'")
+        raise UnitError(f"{what} '{text}' is not a number with a unit; write for example '14 {default or 'umol/L'}'")
     number, suffix = match.groups()
     parsed = unit(suffix or default)
     if dimension is not None and suffix and parsed.dimension != dimension:

@@ -177,7 +177,7 @@ def test_export(capsys, tmp_path):
         (("dose", "--bsa", "1 kg"), "bsa"),
         (("dose", "--every", "often"), "often"),
         (("dose", "--into", "plasma"), "which is a rule of model"),
-        (("dose", "--bsa", "-1 m^2"), "bsa must be positive"),
+        (("dose", "--bsa", "-1 m^2"), "must not be negative"),
         (("dose", "--weight", "0 kg"), "weight must be positive"),
         (("dose", "--line", "lin"), "'lin' is not among"),
         (("measure", "teaching", "--out", "x", "--times", "0:48 h"), "start:stop:step"),

@@ -3,6 +3,8 @@
 import pandas as pd
 import pytest
 
+from asnsim.errors import DataError
+
 pytest.importorskip("pyopenms", reason="the demo writes mzML; needs the extra lab")
 
 from asnsim.demo import RECOVERED, dose_child, fit_published, recover, recovery_experiment, run_demo  # noqa: E402
@@ -42,4 +44,13 @@ def test_demo_runs_twice_into_one_folder(tmp_path, monkeypatch):
     for name in ("dosing", "published_fit", "chromatograms", "recovered", "culture"):
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
     assert len(pd.read_csv(tmp_path / "summary.csv")) == len(report.rows)
-    assert (tmp_path / "batch" / "sequence.csv").is_file()
+    assert (tmp_path / "virtual_batch" / "sequence.csv").is_file()
+
+
+def test_demo_does_not_touch_a_batch_it_did_not_make(tmp_path):
+    mine = tmp_path / "virtual_batch"
+    mine.mkdir()
+    (mine / "truth.csv").write_text("mine")
+    with pytest.raises(DataError, match="not empty"):
+        run_demo(tmp_path)
+    assert (mine / "truth.csv").read_text() == "mine"

@@ -242,13 +242,15 @@ def _judge(problem: FitProblem, starts: tuple[Start, ...], log_low, log_high) ->
                 f"held by its prior: the data narrow it only to {sd[k] / problem.priors[name]:.0%} of the prior's width"
             )
         elif sd[k] > _LOOSE:
-            verdicts.append(f"practically not identifiable: known to a factor of {np.exp(1.96 * sd[k]):.2g}")
+            known = f"known to a factor of {np.exp(1.96 * sd[k]):.2g}" if sd[k] < 10 else "the data hardly feel it"
+            verdicts.append(f"practically not identifiable: {known}")
         else:
             verdicts.append("identifiable")
     with np.errstate(over="ignore"):
         lower, upper = np.exp(best - 1.959964 * sd), np.exp(best + 1.959964 * sd)
     table = problem.data.table
     frame = table[["experiment", "time", "observable", "value", "sd"]].copy()
+    frame["value"], frame["sd"] = problem.measured, frame["sd"] * problem.measured / np.where(frame["value"], frame["value"], 1.0)
     frame["predicted"] = problem.predict(starts[0].x).values
     frame["residual"] = residual[: problem.n]
     units = tuple(next(e.model.parameters[n].unit for e in problem.experiments if n in e.model.parameters) for n in problem.free)

@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from asnsim.dosing import Regimen
+from asnsim.checks import derived_dimensions
+from asnsim.dosing import BOLUS, SET, START, Regimen
 from asnsim.equations import build_equations
 from asnsim.errors import FitError, suggest
 from asnsim.measurements import Measurements
@@ -16,6 +17,7 @@ from asnsim.network import Network
 from asnsim.simulation import simulate
 from asnsim.solvers import NDF
 from asnsim.trajectory import Trajectory
+from asnsim.units import DIMENSIONLESS, dimension_text, unit
 
 __all__ = ["Experiment", "FitProblem", "Observable", "Prediction"]
 
@@ -117,12 +119,17 @@ class FitProblem:
         self.solver = solver or NDF(rtol=1e-7)
         self._check()
         self.nominal = np.array([self._value(name) for name in self.free])
+        for what, named in (("a prior", priors or {}), ("a bound", bounds or {})):
+            for name in named:
+                if name not in self.free:
+                    raise FitError(f"there is {what} for '{name}', which is not free{suggest(name, self.free)}")
         self.lower, self.upper = self._bounds(bounds or {})
         self.priors = MappingProxyType({name: float(width) for name, width in (priors or {}).items()})
-        for name in self.priors:
-            if name not in self.free:
-                raise FitError(f"there is a prior for '{name}', which is not free{suggest(name, self.free)}")
+        for name, width in self.priors.items():
+            if not 0 < width < np.inf:
+                raise FitError(f"the prior of '{name}' has the width {width:g}; give a positive log-scale standard deviation")
         table = data.table
+        self._factors = self._conversion()
         self._rows = {e.name: np.flatnonzero((table["experiment"] == e.name).to_numpy()) for e in self.experiments}
         self._whiten, self._logs = self._noise()
 
@@ -155,6 +162,9 @@ class FitProblem:
                         f"the data of experiment '{experiment.name}' hold '{measured}', which model '{experiment.model.name}' "
                         f"does not compute{suggest(quantity, system.observables)}"
                     )
+            for name in experiment.fixed:
+                if name not in self.free:
+                    raise FitError(f"experiment '{experiment.name}' fixes '{name}', which is not free{suggest(name, self.free)}")
             for name in self.free:
                 if name not in experiment.fixed:
                     experiment.model.check_name(name)
@@ -181,6 +191,30 @@ class FitProblem:
             upper.append(high)
         return np.array(lower), np.array(upper)
 
+    def _conversion(self) -> np.ndarray:
+        """Factors (n,) that turn the data into canonical units; an empty unit is the model's own."""
+        homes = {experiment.name: experiment for experiment in self.experiments}
+        factors = np.ones(self.n)
+        for row, record in enumerate(self.data.table.itertuples()):
+            if not record.unit:
+                continue
+            experiment = homes[record.experiment]
+            observable = experiment.observable(record.observable)
+            model = experiment.model
+            wanted = derived_dimensions(model).get(observable.quantity) or DIMENSIONLESS
+            if observable.quantity in model.parameters:
+                wanted = model.parameters[observable.quantity].dimension
+            if observable.relative_to is not None:
+                wanted = DIMENSIONLESS
+            given = unit(record.unit)
+            if given.dimension != wanted:
+                raise FitError(
+                    f"measurement {row + 1}: '{record.observable}' is given in {record.unit}, but model '{model.name}' "
+                    f"computes it in {dimension_text(wanted)}; convert it first"
+                )
+            factors[row] = given.factor
+        return factors
+
     def _noise(self) -> tuple[np.ndarray, np.ndarray]:
         """Whitening matrix (n, n) of the errors, on the log scale where an observable asks for it, and those rows."""
         table = self.data.table
@@ -188,11 +222,11 @@ class FitProblem:
         logs = np.array(
             [homes[e].observable(o).scale == "log" for e, o in zip(table["experiment"], table["observable"], strict=True)]
         )
-        values = table["value"].to_numpy(float)
+        values = self.measured
         if np.any(values[logs] <= 0):
             row = int(np.flatnonzero(logs & (values <= 0))[0])
             raise FitError(f"measurement {row + 1} is {values[row]:g}, which has no logarithm; use the linear scale for it")
-        scale = np.where(logs, 1 / np.where(logs, values, 1.0), 1.0)
+        scale = np.where(logs, 1 / np.where(logs, values, 1.0), 1.0) * self._factors
         covariance = self.data.covariance * np.outer(scale, scale)
         return np.linalg.inv(np.linalg.cholesky(covariance)), logs
 
@@ -200,6 +234,11 @@ class FitProblem:
     def n(self) -> int:
         """Number of data."""
         return len(self.data)
+
+    @property
+    def measured(self) -> np.ndarray:
+        """The measured values in canonical units, shape (n,)."""
+        return self.data.table["value"].to_numpy(float) * self._factors
 
     def run(self, experiment: Experiment, p: np.ndarray, gradient: bool = False) -> Trajectory:
         """Simulate one experiment at parameter values p, shape (n_p,)."""
@@ -209,11 +248,12 @@ class FitProblem:
             o.relative_to for o in map(experiment.observable, dict.fromkeys(table["observable"])) if o.relative_to is not None
         ]
         times = np.unique([*table["time"].to_numpy(float), *references])
-        start = min([0.0, *(a.time for a in experiment.regimen.actions(experiment.model)), *times])
+        actions = [a.time for a in experiment.regimen.actions(experiment.model) if a.order in (SET, BOLUS, START)]
+        start = min([0.0, *actions, *times])
         return simulate(
             experiment.model.with_parameters(own),
             experiment.regimen,
-            until=float(times[-1]),
+            until=max([float(times[-1]), *actions]),
             start=start,
             times=times,
             theta=tuple(own) if gradient else (),
@@ -245,7 +285,7 @@ class FitProblem:
         """
         p = np.exp(log_p)
         prediction = self.predict(p, gradient)
-        measured = self.data.table["value"].to_numpy(float)
+        measured = self.measured
         safe = np.maximum(prediction.values, 1e-300)
         difference = np.where(self._logs, np.log(safe / np.where(self._logs, measured, 1.0)), prediction.values - measured)
         residual = self._whiten @ difference

@@ -237,9 +237,7 @@ def read_mzml(path: str | Path) -> tuple[Chromatogram, ...]:
     try:
         oms.MzMLFile().load(str(path), experiment)
     except RuntimeError as error:
-        raise DataError(
-            f"{path.name}: pyopenms cannot read it ({str(error).splitlines()[0]}); convert the raw file again"
-        ) from None
+        raise DataError(f"{path.name}: pyopenms cannot decode it; the file is damaged, convert the raw file again") from error
     traces = experiment.getChromatograms()
     if len(traces) != len(survey.polarity):
         raise DataError(
@@ -354,13 +352,13 @@ def _sample(row: Row) -> Sample:
     return Sample(
         row["sample_name"],
         sample_type,
-        int(row.number("inj_number", 0)),
+        _whole(row, "inj_number"),
         row.number("dilution_factor", 1.0),
         row["level"],
         row["experiment"],
         row["matrix"],
         row.number("time_h", nan),
-        int(row.number("replicate", 0)),
+        _whole(row, "replicate"),
         row.number("cell_count", nan),
         row.number("cell_volume_pL", nan),
         row.number("protein_mg", nan),
@@ -368,6 +366,25 @@ def _sample(row: Row) -> Sample:
         row.number("recovery", 1.0),
         file if file.lower().endswith(".mzml") else f"{file}.mzML",
     )
+
+
+def _check_sequence(samples: list[Sample]) -> None:
+    """One vial, one file, one place in the order: what is believed here decides carry-over and calibration."""
+    for what, values in (
+        ("original_filename", [sample.file for sample in samples]),
+        ("sample_name", [sample.name for sample in samples]),
+        ("inj_number", [sample.inj_number for sample in samples if sample.inj_number]),
+    ):
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            raise DataError(f"sequence.csv, column '{what}': '{twice}' stands there twice; each vial has its own")
+
+
+def _whole(row: Row, column: str) -> int:
+    value = row.number(column, 0)
+    if value != int(value) or value < 0:
+        raise DataError(f"{row.where}, column '{column}': {row[column]} is not a whole number")
+    return int(value)
 
 
 def _nominal(path: Path, names: list[str]) -> tuple[Nominal, ...]:
@@ -413,6 +430,7 @@ def read_batch(folder: str | Path, progress: Callable[[int, int], None] | None =
     sequence = folder / "sequence.csv"
     if sequence.is_file():
         samples = [_sample(row) for row in read_csv(sequence, required=("sample_name", "sample_type"))]
+        _check_sequence(samples)
         samples.sort(key=lambda sample: sample.inj_number)
     else:
         names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() == ".mzml" and not path.name.startswith("."))

@@ -120,7 +120,10 @@ def test_both_limits_are_stored_at_a_dose(one_compartment):
 def test_a_dose_at_the_end_is_given(one_compartment):
     run = simulate(one_compartment, Regimen.single(100.0, "a", 10.0), until=10)
     assert run.t[-2:].tolist() == [10, 10] and run["a"][-2:].tolist() == [0.0, 25.0]
-    assert simulate(one_compartment, Regimen.single(100.0, "a", 11.0), until=10)["a"].max() == 0.0
+    with pytest.raises(ModelError, match="'a' is dosed or changed at 11 h, after the end at 10 h"):
+        simulate(one_compartment, Regimen.single(100.0, "a", 11.0), until=10)
+    long = simulate(one_compartment, Regimen.single(100.0, "a", 8.0, duration=5.0), until=10)  # an infusion may outlast the run
+    assert long["a"][-1] > 0
 
 
 def test_a_dose_at_the_start_has_both_limits_too(one_compartment):

@@ -112,7 +112,7 @@ def test_later_overlays_win():
 def test_missing_files_suggest():
     with pytest.raises(DataError, match="'cel' is not among the recipes.*did you mean 'cell'"):
         load_model("cel")
-    with pytest.raises(DataError, match="'rpm' is not among the parameters.*did you mean 'rpmi'"):
+    with pytest.raises(DataError, match="'rpm' is not among the overlays.*did you mean 'rpmi'"):
         load_model("cell", "rpm")
     with pytest.raises(DataError, match=r"nowhere.tsv: no such file"):
         load_model("cell", "nowhere.tsv")
