@@ -32,9 +32,10 @@ test: lint ## lint, then all tests
 conformance: $(STAMP) ## long suites; one TOTAL line each
 	$(BIN)/python tests/conformance/run.py
 
-bench: $(STAMP) ## how often fitted kinetics and concentrations are covered by their intervals
+bench: $(STAMP) ## coverage of fitted kinetics and concentrations; speed against libRoadRunner and scipy
 	$(BIN)/python benchmarks/bench_recovery.py
 	$(BIN)/python benchmarks/bench_laboratory.py
+	$(BIN)/python benchmarks/bench_solve.py
 
 pages: $(STAMP) ## print models/*.ant again from the recipes
 	$(BIN)/python -m asnsim.io.pages

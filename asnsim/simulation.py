@@ -221,7 +221,7 @@ def simulate(
                 f"sensitivities to '{action.scaled_by}' are not available while it scales an infusion into '{action.name}'; "
                 "give the amount without 'per' or as a bolus"
             )
-    grid = np.linspace(begin, end, 401) if times is None else np.unique([parse_time(t, "an output time") for t in times])
+    grid = np.linspace(begin, end, 401) if times is None else np.unique(_hours(times))
     if not np.all(np.isfinite(grid)):
         raise ModelError("an output time is not a finite number; give hours")
     if grid.size and (grid[0] < begin or grid[-1] > end):
@@ -230,6 +230,13 @@ def simulate(
     run = _Run(model, system, theta, solver)
     rows = _segments(run, [a for a in actions if a.time <= end], begin, end, grid)
     return _trajectory(run, rows)
+
+
+def _hours(times: Sequence[float | str]) -> np.ndarray:
+    """Output times as an array; numbers pass at once, texts are parsed one by one."""
+    if isinstance(times, np.ndarray) and times.dtype.kind in "fi":
+        return times.astype(float)
+    return np.array([parse_time(t, "an output time") for t in times], dtype=float)
 
 
 def _segments(run: _Run, actions: list[Action], begin: float, end: float, grid: np.ndarray) -> list[tuple]:
