@@ -125,7 +125,7 @@ def test_names_and_numbers_that_mean_something_else(tmp_path, numbers):
         with pytest.raises(ModelError, match="cannot be a name"):
             compose("m", [Module("m", (Reaction(bad, "a =>", k * a * V),))], {"a": Species("a", "a", "V")}, numbers(a=(1.0, "umol/L"), k=(1.0, "1/h"), V=(1.0, "L")))
     with pytest.raises(ModelError, match="stoichiometry 0"):
-        Reaction("r", "0 a => 0 b", k).sides
+        assert Reaction("r", "0 a => 0 b", k).sides
     path = tmp_path / "overlay.tsv"
     path.write_text("name\tvalue\tunit\tsource\tstatus\nk_efflux\t1_0\t1/h\t\tassumed\n")
     with pytest.raises(DataError, match="'1_0' is not a number"):
