@@ -148,3 +148,19 @@ def test_a_sequence_is_not_believed_blindly(tmp_path, column):
     frame.to_csv(path, index=False)
     with pytest.raises(DataError, match=f"column '{column}': .* stands there twice"):
         mzml.read_batch(folder)
+
+
+def test_a_vial_without_its_trace_is_named(tmp_path):
+    pytest.importorskip("pyopenms", reason="needs the extra lab")
+    from dataclasses import replace
+
+    from asnsim.lcms import measure
+    from asnsim.quantify import quantify
+
+    batch = measure(simulate(TEACHING, until=4), times=[1.0], replicates=2, noise=False)
+    assert not [note for note in quantify(batch).notes if "no trace" in note]
+    k = next(i for i, injection in enumerate(batch.injections) if injection.sample.type == "Standard")
+    injections = list(batch.injections)
+    injections[k] = replace(injections[k], chromatograms=())
+    notes = [note for note in quantify(replace(batch, injections=tuple(injections))).notes if "no trace" in note]
+    assert len(notes) == 1 and "asn has no trace in 1 of" in notes[0] and notes[0].endswith(injections[k].sample.name)

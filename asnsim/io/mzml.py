@@ -391,8 +391,12 @@ def _nominal(path: Path, names: list[str]) -> tuple[Nominal, ...]:
     """Read prepared concentrations, in umol/L; every row must name a vial of the sequence."""
     if not path.is_file():
         return ()
-    out = []
+    out, seen = [], set()
     for row in read_csv(path, required=CONCENTRATIONS[:3]):
+        key = (row["sample_name"], row["analyte"])
+        if key in seen:
+            raise DataError(f"{row.where}: '{key[1]}' of '{key[0]}' is stated twice; keep one concentration")
+        seen.add(key)
         unit = row["concentration_units"] or "umol/L"
         if unit not in UNITS:
             raise DataError(f"{row.where}, column 'concentration_units': '{unit}' is not one of {', '.join(UNITS)}")

@@ -105,6 +105,20 @@ def _integrate_all(batch: Batch, method: Method, progress: Callable[[int, int], 
     return pd.DataFrame.from_records(rows)
 
 
+def _missing(table: pd.DataFrame, batch: Batch) -> list[str]:
+    """Say which vials lack a trace that others of their kind have: such a row would vanish in silence."""
+    notes = []
+    for (kind, matrix), group in table.groupby(["sample_type", "matrix"], sort=False):
+        vials = [i.sample.name for i in batch.injections if (i.sample.type, i.sample.matrix) == (kind, matrix)]
+        for analyte, rows in group.groupby("analyte", sort=False):
+            lacking = [name for name in vials if name not in set(rows["sample"])]
+            if lacking:
+                where = f"{kind}{f' ({matrix})' if matrix else ''}"
+                names = ", ".join(lacking[:5]) + (" ..." if len(lacking) > 5 else "")
+                notes.append(f"note: {analyte} has no trace in {len(lacking)} of {len(vials)} vials of kind {where}: {names}")
+    return notes
+
+
 def _lines(table: pd.DataFrame, batch: Batch, method: Method) -> dict[str, Line]:
     if method.lines:
         out = {}
@@ -265,7 +279,7 @@ def quantify(
     table["lower"], table["upper"] = table["value"] - quantile * table["sd"], table["value"] + quantile * table["sd"]
     checks, flags = _judge(table, method)
     table["flags"] = flags
-    notes = []
+    notes = _missing(table, batch)
     if batch.method and batch.method != method.name:
         notes.append(f"note: the batch says it was acquired with {batch.method} but is quantified with {method.name}")
     if method.lines:
