@@ -30,6 +30,7 @@ _HOMES = {
     "Reaction": "asnsim.network",
     "Regimen": "asnsim.dosing",
     "Trajectory": "asnsim.trajectory",
+    "balanced_state": "asnsim.steady",
     "compose": "asnsim.network",
     "crosscheck": "asnsim.io.crosscheck",
     "list_overlays": "asnsim.library",

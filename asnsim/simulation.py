@@ -266,6 +266,10 @@ def _segments(run: _Run, actions: list[Action], begin: float, end: float, grid: 
     return blocks
 
 
+#: L; cells that double in 20 h for 50 days still do not change it.
+_OCEAN = 1e12
+
+
 def _check_volumes(run: _Run, t: float) -> None:
     """Refuse volumes that are not positive, and concentrations that are negative."""
     model, litre = run.model, unit("L").dimension
@@ -348,7 +352,7 @@ def preculture(model: Network, hours: float | str = 400.0, medium: Mapping[str, 
         "protein_e",
     }
     clamped = {name: 0.0 if name in absent else value for name, value in fresh.items()}
-    clamped |= {"medium": 1e6, **(medium or {})}
+    clamped |= {"medium": _OCEAN, **(medium or {})}
     return Regimen().change(-length, clamped).change(0.0, fresh)
 
 

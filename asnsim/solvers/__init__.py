@@ -6,6 +6,7 @@ One method, one file. `integrate` takes one smooth segment; `asnsim.solvers.stea
 from __future__ import annotations
 
 from asnsim.solvers._driver import MAX_STEPS, NDF, NOT_FINITE, STEP_TOO_SMALL, SUCCESS, Kernels, Segment, integrate
+from asnsim.solvers._kernels import python_callable
 from asnsim.solvers.rosenbrock import Rodas4, Rodas5P
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Rodas5P",
     "Segment",
     "integrate",
+    "python_callable",
 ]
 
 SOLVERS = {"ndf": NDF, "rodas4": Rodas4, "rodas5p": Rodas5P}
