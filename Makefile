@@ -36,6 +36,8 @@ bench: $(STAMP) ## coverage of fitted kinetics and concentrations; speed against
 	$(BIN)/python benchmarks/bench_recovery.py
 	$(BIN)/python benchmarks/bench_laboratory.py
 	$(BIN)/python benchmarks/bench_solve.py
+	$(BIN)/python benchmarks/bench_sensitivity.py
+	$(BIN)/python benchmarks/bench_ensemble.py
 
 pages: $(STAMP) ## print models/*.ant again from the recipes
 	$(BIN)/python -m asnsim.io.pages

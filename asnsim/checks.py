@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import sympy
@@ -10,7 +11,7 @@ import sympy
 from asnsim.errors import ModelError, UnitError
 from asnsim.units import DIMENSIONLESS, Dimension, dimension_text, unit
 
-__all__ = ["check_balance", "check_units", "derived_dimensions", "dimension_of"]
+__all__ = ["Structure", "check_balance", "check_units", "derived_dimensions", "dimension_of"]
 
 _PER_HOUR: Dimension = unit("1/h").dimension
 _TIME: Dimension = unit("h").dimension
@@ -119,9 +120,30 @@ def _power(expression, parts: list[Dimension | None], values: Mapping[str, float
     return _multiply(DIMENSIONLESS, base, float(power))
 
 
-@lru_cache(maxsize=64)
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """A network compared by structure alone, as a cache key for what does not depend on its numbers.
+
+    Parameters
+    ----------
+    key : str
+        ``network.structure``.
+    network : Network
+        Any network of that structure.
+    """
+
+    key: str
+    network: object = field(compare=False)
+
+
 def derived_dimensions(network) -> dict[str, Dimension]:
     """Return the dimension of every rule and flux of a composed network."""
+    return _derived(Structure(network.structure, network))
+
+
+@lru_cache(maxsize=64)
+def _derived(structure: Structure) -> dict[str, Dimension]:
+    network = structure.network
     dimensions = {name: parameter.dimension for name, parameter in network.parameters.items()} | {"time": _TIME}
     values = {name: network.parameters[name].value for name in network.constants}
     found: dict[str, Dimension] = {}

@@ -14,6 +14,7 @@ from types import MappingProxyType
 import numpy as np
 import sympy
 
+from asnsim.checks import Structure
 from asnsim.errors import ModelError, UnsupportedFeatureError, suggest
 from asnsim.expressions import Graph
 from asnsim.network import TIME, Network, symbol
@@ -166,24 +167,11 @@ def build_equations(network: Network) -> ODESystem:
     UnsupportedFeatureError
         If a compartment's size is a rule that changes in time.
     """
-    return _build(_Structure(network))
-
-
-class _Structure:
-    """A network compared by structure alone, as cache key."""
-
-    def __init__(self, network: Network):
-        self.network = network
-
-    def __hash__(self) -> int:
-        return hash(self.network.structure)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Structure) and other.network.structure == self.network.structure
+    return _build(Structure(network.structure, network))
 
 
 @lru_cache(maxsize=64)
-def _build(structure: _Structure) -> ODESystem:
+def _build(structure: Structure) -> ODESystem:
     network = structure.network
     states, constants = network.states, network.constants
     graph = Graph()
