@@ -133,9 +133,10 @@ def _root(
 
 
 @app.command()
-def models(csv: Csv = None) -> None:
-    """List recipes, overlays and methods."""
-    from asnsim.library import list_overlays, list_recipes, read_recipe
+def models(csv: Csv = None, figure: Figure = None) -> None:
+    """List recipes, overlays and methods; --figure draws how large the recipes are."""
+    check_targets(csv, figure)
+    from asnsim.library import list_overlays, list_recipes, load_model, read_recipe
     from asnsim.tables import models_folder, write_table
 
     folder = models_folder()
@@ -148,6 +149,25 @@ def models(csv: Csv = None) -> None:
     show_table(("kind", "name", "what it is"), rows)
     if csv:
         wrote(write_table(csv, ("kind", "name", "what it is"), rows))
+    if figure:
+        from asnsim.plots_structure import plot_sizes
+
+        loaded = [load_model(name) for name in list_recipes()]
+        plot_sizes({m.name: (len(m.states), len(m.reactions), len(m.constants)) for m in loaded}, figure)
+        wrote(figure)
+
+
+def _numbers_and_structure(model, csv: Path | None, figure: Path | None) -> None:
+    """Write a model's numbers as CSV and its stoichiometry as a figure, where asked."""
+    if csv:
+        from asnsim.tables import write_table
+
+        columns = ("name", "value", "unit", "lower", "upper", "spread", "status", "source", "note")
+        write_table(csv, columns, [[getattr(p, column) for column in columns] for p in model.parameters.values()])
+    if figure:
+        from asnsim.plots_structure import plot_structure
+
+        plot_structure(model, figure)
 
 
 @app.command()
@@ -157,10 +177,10 @@ def show(
     without: Without = None,
     latex: Annotated[bool, typer.Option("--latex", help="The differential equations as LaTeX instead.")] = False,
     csv: Csv = None,
+    figure: Figure = None,
 ) -> None:
-    """Print a model as Antimony or LaTeX; --csv writes its numbers."""
-    from asnsim.tables import write_table
-
+    """Print a model as Antimony or LaTeX; --csv writes its numbers, --figure draws its stoichiometry."""
+    check_targets(csv, figure)
     model = _model(recipe, overlays, without)
     if latex:
         from asnsim.equations import build_equations
@@ -168,9 +188,7 @@ def show(
         typer.echo(build_equations(model).latex())
     else:
         typer.echo(str(model), nl=False)
-    if csv:
-        columns = ("name", "value", "unit", "lower", "upper", "spread", "status", "source", "note")
-        write_table(csv, columns, [[getattr(p, column) for column in columns] for p in model.parameters.values()])
+    _numbers_and_structure(model, csv, figure)
 
 
 @app.command()
@@ -298,12 +316,14 @@ def measure(
     replicates: Annotated[int, typer.Option(min=1, max=1000, help="Vials per time and matrix.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same batch.")] = 7,
     noise: Annotated[bool, typer.Option("--noise/--no-noise", help="Without noise the pools come back exactly.")] = True,
+    csv: Csv = None,
     figure: Figure = None,
 ) -> None:
-    """Sample a run and acquire a simulated LC-MS/MS batch."""
-    check_targets(None, figure)
+    """Sample a run and acquire a simulated LC-MS/MS batch; --csv writes the truth table apart from the batch."""
+    check_targets(csv, figure)
     from asnsim.io import write
     from asnsim.lcms import measure as acquire
+    from asnsim.tables import write_table
 
     moments = parse_times(times)
     run = _simulate(_model(recipe, overlays, without, set_), dose, until or f"{max(moments)!r} h", preculture)
@@ -314,6 +334,8 @@ def measure(
         batch = acquire(run, protocol, times=moments, replicates=replicates, seed=seed, noise=noise, progress=progress)
     write(batch, out)
     typer.echo(f"wrote {len(batch.injections)} injections to {out}")
+    if csv:
+        wrote(write_table(csv, list(batch.truth[0]), [list(row.values()) for row in batch.truth]))
     if figure:
         from asnsim.plots import plot_batch
 
@@ -416,13 +438,20 @@ def crosscheck(
 def export(
     words: Annotated[list[str], typer.Argument(metavar="RECIPE [OVERLAY]... PATH", help="Model, and .ant or .xml to write.")],
     without: Without = None,
+    csv: Csv = None,
+    figure: Figure = None,
 ) -> None:
-    """Write a model as Antimony or SBML."""
+    """Write a model as Antimony or SBML; --csv writes its numbers, --figure draws its stoichiometry."""
+    check_targets(csv, figure)
     from asnsim.io import write
 
     if len(words) < 2:
         raise ModelError("export needs a recipe and a path, such as: asnsim export cell rpmi cell.xml")
-    wrote(write(_model(words[0], words[1:-1], without), words[-1]))
+    model = _model(words[0], words[1:-1], without)
+    wrote(write(model, words[-1]))
+    _numbers_and_structure(model, csv, figure)
+    for path in (csv, figure):
+        wrote(path)
 
 
 @app.command()

@@ -316,3 +316,23 @@ def test_ctrl_c():
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130 and errors == "error: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("models",),
+        ("show", "cell"),
+        ("export", "teaching", "model.ant"),
+        ("simulate", "teaching", "--until", "5 h"),
+        ("measure", "teaching", "--times", "1 h", "--replicates", "1", "--out", "batch"),
+        ("crosscheck", "teaching", "--until", "5 h"),
+        ("dose", "--times", "1", "--until", "3 d", "--line", "solid_143b"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_every_command_writes_a_table_and_a_figure(capsys, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    good(capsys, *arguments, "--csv", tmp_path / "t.csv", "--figure", tmp_path / "f.png")
+    content = rows(tmp_path / "t.csv")
+    assert len(content) > 1 and len({len(row) for row in content}) == 1 and is_png(tmp_path / "f.png")
