@@ -15,6 +15,7 @@ import numpy as np
 import sympy
 
 from asnsim.checks import Structure
+from asnsim.derivatives import derivatives
 from asnsim.errors import ModelError, UnsupportedFeatureError, suggest
 from asnsim.expressions import Graph
 from asnsim.network import TIME, Network, symbol
@@ -37,6 +38,14 @@ class ODESystem:
     rhs : tuple of int
         Node of each dx/dt. After the constants, c holds one input per state: amount per time for a species,
         the state's unit per time otherwise; infusions use it.
+    mass : tuple of float
+        Per state 1, or 0 where the equation is algebraic: ``rhs = 0``.
+    roots : tuple of int
+        Nodes whose changes of sign decide the triggers of events.
+    root_strict : tuple of bool
+        Whether the condition behind each root is ``> 0`` rather than ``>= 0``.
+    divisors : tuple of int
+        Per state the node by which an amount given into it is divided: the volume of its compartment, or one.
     observables : mapping of str to int
         Node of every state, rule, reaction flux and constant that can be asked for.
     volumes : mapping of str to str
@@ -52,6 +61,10 @@ class ODESystem:
     constants: tuple[str, ...]
     graph: Graph
     rhs: tuple[int, ...]
+    mass: tuple[float, ...]
+    roots: tuple[int, ...]
+    root_strict: tuple[bool, ...]
+    divisors: tuple[int, ...]
     observables: MappingProxyType
     volumes: MappingProxyType
     network: Network
@@ -63,31 +76,25 @@ class ODESystem:
         return len(self.states)
 
     def jacobian(self) -> dict[tuple[int, int], int]:
-        """Return the non-zero entries d(rhs_i)/d(x_j) as nodes."""
+        """Return the non-zero entries d(rhs_i)/d(x_j) as nodes, by rows."""
         if "jac" not in self.cache:
-            self.cache["jac"] = {
-                (i, j): node
-                for i, root in enumerate(self.rhs)
-                for (kind, j), node in self.graph.partials(root).items()
-                if kind == "x"
-            }
+            self.cache["jac"] = self.state_derivatives(self.rhs)
         return self.cache["jac"]
 
     def parameter_derivatives(self, roots: Sequence[int], theta: Sequence[int]) -> dict[tuple[int, int], int]:
         """Return the non-zero explicit derivatives of nodes by chosen constants (indices into c)."""
         column = {j: k for k, j in enumerate(theta)}
-        return {
-            (i, column[j]): node
-            for i, root in enumerate(roots)
-            for (kind, j), node in self.graph.partials(root).items()
-            if kind == "c" and j in column
-        }
+        found = derivatives(self.graph, roots, {("c", j) for j in theta})
+        return {(i, column[j]): node for (i, _, j), node in found.items()}
 
     def state_derivatives(self, roots: Sequence[int]) -> dict[tuple[int, int], int]:
         """Return the non-zero explicit derivatives of nodes by the states."""
-        return {
-            (i, j): node for i, root in enumerate(roots) for (kind, j), node in self.graph.partials(root).items() if kind == "x"
-        }
+        found = derivatives(self.graph, roots, {("x", i) for i in range(self.n)})
+        return {(i, j): node for (i, _, j), node in found.items()}
+
+    def time_derivatives(self) -> dict[int, int]:
+        """Return the non-zero explicit derivatives of the right-hand side by time."""
+        return {i: node for (i, _, _), node in derivatives(self.graph, self.rhs, {("t", 0)}).items()}
 
     def observable(self, name: str) -> int:
         """Return the node of a named quantity.
@@ -200,12 +207,17 @@ def _build(structure: Structure) -> ODESystem:
             side = graph.sub(side, graph.mul(names[name], graph.div(rates[volume], names[volume])))
         rhs.append(side)
     volumes = {s.id: s.compartment for s in network.species.values()}
+    divisors = [graph.one if name in rates else names[volumes[name]] for name in states]
     return ODESystem(
         network.structure,
         states,
         constants,
         graph,
         tuple(rhs),
+        (1.0,) * len(states),
+        (),
+        (),
+        tuple(divisors),
         MappingProxyType(names | fluxes),
         MappingProxyType(volumes),
         network,

@@ -1,10 +1,12 @@
-"""Expression graph: SymPy expressions as shared numeric nodes, with forward automatic differentiation.
+"""Expression graph: SymPy expressions as shared numeric nodes.
 
 Equal sub-expressions are one node, so the right-hand side, its Jacobian and the parameter derivatives share their
-intermediates. Derivatives are made on the graph node by node; a test holds them against SymPy's.
+intermediates; `asnsim.derivatives` differentiates on the graph. Quotients are products with a reciprocal, so that a shared
+denominator is divided by once; signs are moved outwards; factors and terms made of constants come first, so that they can be
+hoisted out of the kernels.
 
 Powers follow C's ``pow``: a negative base with a fractional exponent is NaN (never its absolute value), which a solver
-answers with a smaller step. The derivative by the exponent is taken as 0 where the base is not positive.
+answers with a smaller step.
 """
 
 from __future__ import annotations
@@ -17,14 +19,16 @@ import sympy
 
 from asnsim.errors import UnsupportedFeatureError
 
-__all__ = ["Graph"]
+__all__ = ["LEAVES", "Graph"]
 
+#: Operations without arguments that are nodes.
+LEAVES = ("const", "x", "c", "t")
 _FUNCTIONS = {sympy.exp: "exp", sympy.log: "log", sympy.tanh: "tanh"}
 _NUMPY: Mapping[str, Callable] = {
     "add": np.add,
     "sub": np.subtract,
     "mul": np.multiply,
-    "div": np.divide,
+    "recip": lambda a: 1.0 / a,
     "pow": np.power,
     "exp": np.exp,
     "log": np.log,
@@ -37,16 +41,24 @@ _FOLD = {"add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, 
 class Graph:
     """Hash-consed nodes; a node is an index into `nodes`, whose entries are ``(operation, *arguments)``.
 
-    Operations: ``const`` value; ``x`` i (state), ``c`` j (constant), ``t`` (time); ``add sub mul div pow`` a b;
-    ``exp log sqrt tanh`` a; ``less`` a b u v (u where a < b, else v).
+    Operations: ``const`` value; ``x`` i (state), ``c`` j (constant), ``t`` (time); ``add sub mul pow`` a b;
+    ``recip exp log sqrt tanh`` a; ``less`` a b u v (u where a < b, else v).
+
+    Attributes
+    ----------
+    nodes : list of tuple
+        A node is made after its arguments: index order is evaluation order.
+    fixed : list of bool
+        Whether each node depends on neither states nor time.
     """
 
     def __init__(self) -> None:
         self.nodes: list[tuple] = []
+        self.fixed: list[bool] = []
         self._index: dict[tuple, int] = {}
-        self._partials: dict[int, dict[tuple, int]] = {}
         self.zero = self.const(0.0)
         self.one = self.const(1.0)
+        self.minus = self.const(-1.0)
 
     # ---- building -------------------------------------------------------------------------------------------------
     def _node(self, *key) -> int:
@@ -54,6 +66,7 @@ class Graph:
         if index is None:
             index = self._index[key] = len(self.nodes)
             self.nodes.append(key)
+            self.fixed.append(key[0] in ("const", "c") or (key[0] not in LEAVES and all(self.fixed[a] for a in key[1:])))
         return index
 
     def const(self, value: float) -> int:
@@ -68,31 +81,65 @@ class Graph:
         node = self.nodes[a]
         return node[1] if node[0] == "const" else None
 
+    def _opposite(self, a: int) -> int | None:
+        """Return b where node `a` is minus b."""
+        node = self.nodes[a]
+        return node[2] if node[0] == "mul" and node[1] == self.minus else None
+
+    def neg(self, a: int) -> int:
+        """Node of ``-a``."""
+        value, inner = self._value(a), self._opposite(a)
+        if value is not None:
+            return self.const(-value)
+        return self._node("mul", self.minus, a) if inner is None else inner
+
     def add(self, a: int, b: int) -> int:
         if a == self.zero:
             return b
         if b == self.zero:
             return a
+        if (inner := self._opposite(b)) is not None:
+            return self.sub(a, inner)
+        if (inner := self._opposite(a)) is not None:
+            return self.sub(b, inner)
+        one, two = self.nodes[a], self.nodes[b]
+        if one[0] == two[0] == "less" and one[1:3] == two[1:3]:
+            return self.less(*one[1:3], self.add(one[3], two[3]), self.add(one[4], two[4]))
         return self._binary("add", *sorted((a, b)))
 
     def sub(self, a: int, b: int) -> int:
         if b == self.zero:
             return a
-        return self.zero if a == b else self._binary("sub", a, b)
+        if a == b:
+            return self.zero
+        if (inner := self._opposite(b)) is not None:
+            return self.add(a, inner)
+        return self.neg(b) if a == self.zero else self._binary("sub", a, b)
 
     def mul(self, a: int, b: int) -> int:
         if self.zero in (a, b):
             return self.zero
-        if a == self.one:
-            return b
-        if b == self.one:
-            return a
+        if self.one in (a, b):
+            return b if a == self.one else a
+        if self.minus in (a, b):
+            return self.neg(b if a == self.minus else a)
+        for one, other in ((a, b), (b, a)):
+            if (inner := self._opposite(one)) is not None:
+                return self.neg(self.mul(inner, other))
+            node = self.nodes[one]
+            if node[0] == "less" and self.zero in node[3:]:  # the branch not taken may be infinite: never times 0
+                return self.less(*node[1:3], self.mul(node[3], other), self.mul(node[4], other))
         return self._binary("mul", *sorted((a, b)))
 
+    def recip(self, a: int) -> int:
+        """Node of ``1/a``."""
+        value, inner = self._value(a), self._opposite(a)
+        if value:
+            return self.const(1.0 / value)
+        return self._node("recip", a) if inner is None else self.neg(self.recip(inner))
+
     def div(self, a: int, b: int) -> int:
-        if a == self.zero or b == self.one:
-            return a
-        return self._binary("div", a, b)
+        return self.zero if a == self.zero else self.mul(a, self.recip(b))
 
     def _binary(self, op: str, a: int, b: int) -> int:
         u, v = self._value(a), self._value(b)
@@ -104,7 +151,7 @@ class Graph:
         power = self._value(exponent)
         if power is not None and power == int(power) and abs(power) <= 8:
             if power < 0:
-                return self.div(self.one, self.pow(base, self.const(-power)))
+                return self.recip(self.pow(base, self.const(-power)))
             result = self.one
             for _ in range(int(power)):
                 result = self.mul(result, base)
@@ -117,7 +164,12 @@ class Graph:
 
     def less(self, a: int, b: int, then: int, otherwise: int) -> int:
         """Node that is `then` where a < b, else `otherwise`."""
-        return then if then == otherwise else self._node("less", a, b, then, otherwise)
+        if then == otherwise:
+            return then
+        u, v = self._value(a), self._value(b)
+        if u is not None and v is not None:
+            return then if u < v else otherwise
+        return self._node("less", a, b, then, otherwise)
 
     # ---- from SymPy ------------------------------------------------------------------------------------------------
     def lower(self, expression: sympy.Expr, names: Mapping[str, int]) -> int:
@@ -135,13 +187,7 @@ class Graph:
         if expression.is_Add:
             return self._lower_sum(expression, names)
         if expression.is_Mul:
-            top, bottom = sympy.fraction(expression)
-            if bottom != 1:
-                return self.div(self.lower(top, names), self.lower(bottom, names))
-            result = self.one
-            for factor in expression.args:
-                result = self.mul(result, self.lower(factor, names))
-            return result
+            return self._lower_product(expression, names)
         if expression.is_Pow:
             return self.pow(self.lower(expression.base, names), self.lower(expression.exp, names))
         if expression.func in _FUNCTIONS:
@@ -152,13 +198,21 @@ class Graph:
             return self._lower_piecewise(expression.args, names)
         raise UnsupportedFeatureError(f"the function '{expression.func.__name__}' is not supported in equations")
 
+    def _lower_product(self, expression, names) -> int:
+        top, bottom = sympy.fraction(expression)
+        if bottom != 1:
+            return self.div(self.lower(top, names), self.lower(bottom, names))
+        result = self.one
+        for factor in sorted((self.lower(factor, names) for factor in expression.args), key=lambda a: not self.fixed[a]):
+            result = self.mul(result, factor)
+        return result
+
     def _lower_sum(self, expression, names) -> int:
+        terms = [(e.could_extract_minus_sign(), e) for e in expression.args]
+        lowered = [(negative, self.lower(-e if negative else e, names)) for negative, e in terms]
         result = self.zero
-        for term in sorted(expression.args, key=lambda e: e.could_extract_minus_sign()):
-            if term.could_extract_minus_sign():
-                result = self.sub(result, self.lower(-term, names))
-            else:
-                result = self.add(result, self.lower(term, names))
+        for negative, term in sorted(lowered, key=lambda pair: (not self.fixed[pair[1]], pair[0])):
+            result = self.sub(result, term) if negative else self.add(result, term)
         return result
 
     def _lower_extreme(self, expression, names) -> int:
@@ -199,56 +253,6 @@ class Graph:
             return self.less(b, a, otherwise, then)
         return self.less(a, b, otherwise, then)
 
-    # ---- differentiation -------------------------------------------------------------------------------------------
-    def partials(self, root: int) -> dict[tuple, int]:
-        """Return the non-zero derivatives of a node by every state ``('x', i)`` and constant ``('c', j)``."""
-        for index in self.reachable([root]):
-            if index not in self._partials:
-                self._partials[index] = self._differentiate(index)
-        return self._partials[root]
-
-    def _differentiate(self, index: int) -> dict[tuple, int]:
-        op, *args = self.nodes[index]
-        if op in ("x", "c"):
-            return {(op, args[0]): self.one}
-        if op in ("const", "t"):
-            return {}
-        if op == "less":
-            a, b, then, otherwise = args
-            left, right = self._partials[then], self._partials[otherwise]
-            return {
-                key: self.less(a, b, left.get(key, self.zero), right.get(key, self.zero))
-                for key in dict.fromkeys([*left, *right])
-            }
-        inner = [self._partials[argument] for argument in args]
-        outer = self._local(op, args, index)
-        total: dict[tuple, int] = {}
-        for local, derivatives in zip(outer, inner, strict=True):
-            for key, node in derivatives.items():
-                total[key] = self.add(total.get(key, self.zero), self.mul(local(), node))
-        return {key: node for key, node in total.items() if node != self.zero}
-
-    def _local(self, op: str, args: list[int], index: int) -> list[Callable[[], int]]:
-        """Local derivatives of a node by its arguments, made only where they are used."""
-        a = args[0]
-        b = args[1] if len(args) > 1 else self.zero
-        minus = self.const(-1.0)
-        table = {
-            "add": [lambda: self.one, lambda: self.one],
-            "sub": [lambda: self.one, lambda: minus],
-            "mul": [lambda: b, lambda: a],
-            "div": [lambda: self.div(self.one, b), lambda: self.mul(minus, self.div(index, b))],
-            "pow": [
-                lambda: self.mul(b, self.pow(a, self.sub(b, self.one))),
-                lambda: self.less(self.zero, a, self.mul(index, self._node("log", a)), self.zero),
-            ],
-            "exp": [lambda: index],
-            "log": [lambda: self.div(self.one, a)],
-            "sqrt": [lambda: self.div(self.const(0.5), index)],
-            "tanh": [lambda: self.sub(self.one, self.mul(index, index))],
-        }
-        return table[op]
-
     # ---- reading ---------------------------------------------------------------------------------------------------
     def reachable(self, roots: Iterable[int], stop: Container[int] = ()) -> list[int]:
         """Return the nodes the roots depend on, arguments first; nodes in `stop` are taken without their arguments."""
@@ -260,7 +264,7 @@ class Graph:
                 continue
             seen.add(index)
             op, *args = self.nodes[index]
-            if op not in ("const", "x", "c", "t") and index not in stop:
+            if op not in LEAVES and index not in stop:
                 stack.extend(args)
         return sorted(seen)  # a node is made after its arguments, so index order is evaluation order
 

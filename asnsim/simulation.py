@@ -9,7 +9,8 @@ from types import MappingProxyType
 import numpy as np
 
 from asnsim.checks import derived_dimensions
-from asnsim.codegen import compile_system
+from asnsim.codegen import CompiledSystem, compile_system
+from asnsim.derivatives import derivatives
 from asnsim.dosing import BOLUS, END, SET, START, Action, Regimen
 from asnsim.equations import ODESystem, build_equations
 from asnsim.errors import IntegrationError, ModelError, suggest
@@ -40,6 +41,18 @@ def absolute_tolerances(model: Network, rtol: float) -> np.ndarray:
     )
 
 
+def kernels_of(code: CompiledSystem) -> Kernels:
+    """Gather what the solvers take from a compiled system; the caller keeps the system alive."""
+    code.called()
+    names = ("rhs", "jac", "dfdp", "dfdt", "roots", "lu_factor", "lu_solve")
+    return Kernels(
+        n=code.system.n,
+        n_theta=len(code.theta),
+        **{name: code.address(name) for name in names},
+        **code.structure(),
+    )
+
+
 class _Run:
     """State of one simulation while its segments are integrated."""
 
@@ -59,17 +72,7 @@ class _Run:
     def _compile(self) -> None:
         """Take the kernels; a parameter that a change of condition has replaced keeps an empty column in df/dtheta."""
         self.code = compile_system(self.system, tuple(n if alive else "" for n, alive in zip(self.theta, self.live, strict=True)))
-        self.kernels = Kernels(
-            n=self.system.n,
-            n_theta=len(self.theta),
-            rhs=self.code.rhs,
-            jac=self.code.jac,
-            dfdp=self.code.dfdp if self.theta else 0,
-            lu_factor=self.code.lu_factor,
-            lu_solve=self.code.lu_solve,
-            lu_size=self.code.lu.size,
-            lu_steps=self.code.lu.steps,
-        )
+        self.kernels = kernels_of(self.code)
 
     def advance(self, t0: float, t1: float, t_out: np.ndarray):
         """Integrate one segment and move to its end."""
@@ -140,7 +143,7 @@ class _Run:
             self.s[i, k] += own / volume
         for k, parameter in enumerate(self.theta):
             slope = 0.0
-            for (kind, j), partial in system.graph.partials(node).items():
+            for (_, kind, j), partial in derivatives(system.graph, [node]).items():
                 local = float(system.graph.evaluate([partial], t, self.x, self.c)[0])
                 if kind == "x":
                     slope += local * self.s[j, k]

@@ -1,23 +1,32 @@
-"""Sparse LU of ``I - beta J`` on a static pattern: ordered once per model, then straight-line code.
+"""Sparse LU of ``M - beta J`` on a static pattern: ordered once per model, then straight-line code or a list of steps.
 
-Pivots stay on the diagonal, in Markowitz order (least fill first), so the pattern of L and U is known before any number is.
-The factorisation reports the smallest ratio of a pivot to the diagonal entry it came from; where elimination has cancelled it
-almost away, or anything is not finite, the solver falls back to dense partial pivoting.
+M is diagonal, 1 for a differential and 0 for an algebraic equation. Pivots stay on the diagonal, in Markowitz order (least fill
+first), so the pattern is known before any number is. The factors are L D U with unit diagonals in L and U and the reciprocals
+of D stored: a solve then multiplies only once per row between its two chains of substitutions. Rows are eliminated one after
+the other, so that a row stays in registers while those above it are subtracted.
+
+The factorisation reports whether every pivot has kept more than 1e-8 of the entry it came from; where elimination has
+cancelled one further, or anything is not finite, the solver falls back to dense partial pivoting.
 
 References
 ----------
 .. [1] Markowitz 1957, Management Science 3(3), 255-269.
-.. [2] Duff, Erisman & Reid 2017, Direct Methods for Sparse Matrices, 2nd ed., chapters 5 and 7.
+.. [2] Duff, Erisman & Reid 2017, Direct Methods for Sparse Matrices, 2nd ed., chapters 5, 7 and 10.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from asnsim.ir import Writer
+
 __all__ = ["SparseLU", "analyse", "emit_factor", "emit_solve"]
+
+#: A pivot that elimination has cancelled below this share of its diagonal cannot be trusted.
+PIVOT_RATIO = 1e-8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,30 +37,72 @@ class SparseLU:
     ----------
     n : int
         Size of the matrix.
+    pattern : tuple of (int, int)
+        Entries of J in the order in which their values are stored.
+    mass : tuple of float, length n
+        Diagonal of M.
     order : tuple of int
         Pivot rows (and columns) in order of elimination.
+    lower, upper : tuple of tuple of int, length n
+        Columns left and right of the diagonal, per row and in order of elimination.
     position : dict of (int, int) to int
-        Where each entry of L and U is stored; the diagonal holds reciprocals of the pivots.
-    eliminations : tuple of (int, int, tuple, tuple)
-        Per stage: pivot k, rows i below it, columns j right of it.
-    steps : ndarray of int64, shape (m, 3)
-        The solve as a list ``(target, source, position)``: subtract ``lu[position] * b[source]`` from ``b[target]``, or, where
-        both are the same, multiply ``b[target]`` by ``lu[position]``.
+        Where each entry of L, 1/D and U is stored: row by row in order of elimination.
     """
 
     n: int
+    pattern: tuple[tuple[int, int], ...]
+    mass: tuple[float, ...]
     order: tuple[int, ...]
+    lower: tuple[tuple[int, ...], ...]
+    upper: tuple[tuple[int, ...], ...]
     position: dict[tuple[int, int], int]
-    eliminations: tuple[tuple[int, tuple[int, ...], tuple[int, ...]], ...]
-    steps: np.ndarray
 
     @property
     def size(self) -> int:
         """Number of stored entries."""
         return len(self.position)
 
+    def solve_steps(self) -> np.ndarray:
+        """Return the solve as a list ``(target, source, position)``, shape (m, 3), int64.
 
-def analyse(n: int, pattern: Iterable[tuple[int, int]]) -> SparseLU:
+        Subtract ``lu[position] * b[source]`` from ``b[target]``, or, where both are the same, multiply ``b[target]`` by
+        ``lu[position]``.
+        """
+        at = self.position
+        forward = [(i, k, at[i, k]) for i in self.order for k in self.lower[i]]
+        middle = [(i, i, at[i, i]) for i in self.order]
+        backward = [(i, j, at[i, j]) for i in reversed(self.order) for j in self.upper[i]]
+        return np.array(forward + middle + backward, dtype=np.int64).reshape(-1, 3)
+
+    def factor_steps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return the factorisation as lists, for matrices whose straight-line code would be too long.
+
+        Returns
+        -------
+        origin : ndarray of int64, shape (size, 2)
+            Per stored entry: the place of its value in J or -1, and the row on whose diagonal it lies or -1.
+        rows : ndarray of int64, shape (n, 4)
+            Per row in order of elimination: first and last + 1 of its eliminations, position of its pivot, end of its entries.
+        eliminations : ndarray of int64, shape (n_l, 4)
+            Per entry of L: its position, that of its pivot, and first and last + 1 of its updates.
+        updates : ndarray of int64, shape (m, 2)
+            Positions ``(target, source)``: subtract the entry of L, not yet divided, times the source.
+        """
+        value, at = {entry: e for e, entry in enumerate(self.pattern)}, self.position
+        origin = np.array([(value.get((i, j), -1), i if i == j else -1) for i, j in at], dtype=np.int64).reshape(-1, 2)
+        rows, eliminations, updates = [], [], []
+        for i in self.order:
+            start = len(eliminations)
+            for k in self.lower[i]:
+                first = len(updates)
+                updates += [(at[i, j], at[k, j]) for j in self.upper[k]]
+                eliminations.append((at[i, k], at[k, k], first, len(updates)))
+            rows.append((start, len(eliminations), at[i, i], at[i, i] + 1 + len(self.upper[i])))
+        shaped = [np.array(part, dtype=np.int64).reshape(-1, m) for part, m in ((rows, 4), (eliminations, 4), (updates, 2))]
+        return origin, *shaped
+
+
+def analyse(n: int, pattern: Iterable[tuple[int, int]], mass: Sequence[float] | None = None) -> SparseLU | None:
     """Order the elimination and find the fill.
 
     Parameters
@@ -59,116 +110,111 @@ def analyse(n: int, pattern: Iterable[tuple[int, int]]) -> SparseLU:
     n : int
         Size.
     pattern : iterable of (int, int)
-        Structurally non-zero entries of J; the diagonal is added.
+        Structurally non-zero entries of J, in the order of their values; diagonals are added where `mass` is not 0.
+    mass : sequence of float, length n, optional
+        Diagonal of M; ones by default.
+
+    Returns
+    -------
+    SparseLU or None
+        None where pivots on the diagonal run out: some algebraic equation needs row exchanges.
     """
-    rows = [{i} for i in range(n)]
-    columns = [{i} for i in range(n)]
+    pattern = tuple(pattern)
+    mass = (1.0,) * n if mass is None else tuple(mass)
+    rows = [{i} if mass[i] else set() for i in range(n)]
+    columns = [{i} if mass[i] else set() for i in range(n)]
     for i, j in pattern:
         rows[i].add(j)
         columns[j].add(i)
     left = set(range(n))
-    position: dict[tuple[int, int], int] = {}
-    eliminations, order = [], []
+    order: list[int] = []
+    lower: list[list[int]] = [[] for _ in range(n)]
+    upper: list[list[int]] = [[] for _ in range(n)]
     while left:
-        k = min(left, key=lambda i: ((len(rows[i]) - 1) * (len(columns[i]) - 1), i))
+        ready = [i for i in left if i in rows[i]]
+        if not ready:
+            return None
+        k = min(ready, key=lambda i: ((len(rows[i]) - 1) * (len(columns[i]) - 1), i))
         left.remove(k)
-        below, right = tuple(sorted(columns[k] - {k})), tuple(sorted(rows[k] - {k}))
-        for entry in [(k, k), *((i, k) for i in below), *((k, j) for j in right)]:
-            position[entry] = len(position)
+        right, below = rows[k] - {k}, columns[k] - {k}
         for i in below:
             rows[i].discard(k)
-            rows[i].update(right)
+            rows[i] |= right
+            lower[i].append(k)
         for j in right:
             columns[j].discard(k)
-            columns[j].update(below)
-        eliminations.append((k, below, right))
+            columns[j] |= below
+        upper[k] = list(right)
         order.append(k)
-    forward = [(i, k, position[i, k]) for k, below, _ in eliminations for i in below]
-    backward = []
-    for k, _, right in reversed(eliminations):
-        backward += [(k, j, position[k, j]) for j in right] + [(k, k, position[k, k])]
-    steps = np.array(forward + backward, dtype=np.int64).reshape(-1, 3)
-    return SparseLU(n, tuple(order), position, tuple(eliminations), steps)
+    rank = {k: r for r, k in enumerate(order)}
+    position: dict[tuple[int, int], int] = {}
+    for i in order:
+        upper[i].sort(key=rank.get)
+        for j in (*lower[i], i, *upper[i]):
+            position[i, j] = len(position)
+    return SparseLU(n, pattern, mass, tuple(order), tuple(map(tuple, lower)), tuple(map(tuple, upper)), position)
 
 
-_HEAD = "define void @{name}(double %t, double* noalias readonly %x, double* noalias readonly %c, double* noalias %out) {{"
+def emit_factor(lu: SparseLU, width: int = 1, name: str = "lu_factor") -> str:
+    """Write the factorisation of ``M - t J`` as LLVM IR.
 
-
-def emit_factor(lu: SparseLU, pattern: Iterable[tuple[int, int]], name: str = "lu_factor") -> str:
-    """Write the factorisation of ``I - t J`` as LLVM IR; x is the dense row-major J, out the entries and then the check.
-
-    Parameters
-    ----------
-    lu : SparseLU
-        From `analyse`.
-    pattern : iterable of (int, int)
-        The same pattern.
-    name : str
-        Name of the function.
+    x holds the values of J; out receives the factors and, behind them, 1 if every pivot can be trusted and 0 if not.
     """
-    lines = [_HEAD.format(name=name), "  %beta = fneg double %t"]
-    entry: dict[tuple[int, int], str] = {}
-    count = 0
-
-    def new(text: str) -> str:
-        nonlocal count
-        count += 1
-        lines.append(f"  %v{count} = {text}")
-        return f"%v{count}"
-
-    present = set(pattern)
-    for i, j in sorted(present | {(k, k) for k in range(lu.n)}):
-        value = "0.0"
-        if (i, j) in present:
-            address = new(f"getelementptr double, double* %x, i64 {i * lu.n + j}")
-            value = new(f"fmul double %beta, {new(f'load double, double* {address}')}")
-        entry[i, j] = new(f"fadd double 1.0, {value}") if i == j else value
-    diagonal = {k: entry[k, k] for k in range(lu.n)}
-    check = "1.0"
-    for k, below, right in lu.eliminations:
-        reciprocal = new(f"fdiv double 1.0, {entry[k, k]}")
-        if entry[k, k] != diagonal[k]:  # elimination has changed it
-            ratio = new(f"call double @llvm.fabs.f64(double {new(f'fdiv double {entry[k, k]}, {diagonal[k]}')})")
-        else:
-            ratio = new(f"call double @llvm.fabs.f64(double {entry[k, k]})")
-        check = new(f"call double @llvm.minimum.f64(double {check}, double {ratio})")  # hands NaN on
-        entry[k, k] = reciprocal
-        for i in below:
-            multiplier = new(f"fmul double {entry[i, k]}, {reciprocal}")
-            entry[i, k] = multiplier
-            for j in right:
-                product = new(f"fmul contract double {multiplier}, {entry[k, j]}")
-                old = entry.get((i, j))
-                entry[i, j] = new(f"fneg double {product}") if old is None else new(f"fsub contract double {old}, {product}")
-    for place, where in lu.position.items():
-        address = new(f"getelementptr double, double* %out, i64 {where}")
-        lines.append(f"  store double {entry[place]}, double* {address}")
-    address = new(f"getelementptr double, double* %out, i64 {lu.size}")
-    lines.append(f"  store double {check}, double* {address}")
-    return "\n".join([*lines, "  ret void", "}"])
+    w = Writer(width)
+    minus = w.neg("%t")
+    value = {entry: e for e, entry in enumerate(lu.pattern)}
+    sound = None
+    for i in lu.order:
+        row: dict[int, str] = {}
+        for j in (*lu.lower[i], i, *lu.upper[i]):
+            mass = lu.mass[i] if i == j else 0.0
+            if (i, j) in value:
+                entry = w.load("x", value[i, j])
+                row[j] = w.fma(minus, entry, w.const(mass)) if mass else w.op("fmul", minus, entry)
+            elif mass:
+                row[j] = w.const(mass)
+        first = row.get(i)
+        for k in lu.lower[i]:
+            multiplier = row[k]
+            opposite = w.neg(multiplier)
+            for j in lu.upper[k]:
+                scaled = w.load("out", lu.position[k, j])
+                row[j] = w.fma(opposite, scaled, row[j]) if j in row else w.op("fmul", opposite, scaled)
+            w.store(w.op("fmul", multiplier, w.load("out", lu.position[k, k])), "out", lu.position[i, k])
+        reciprocal = w.op("fdiv", w.const(1.0), row[i])
+        w.store(reciprocal, "out", lu.position[i, i])
+        for j in lu.upper[i]:
+            w.store(w.op("fmul", row[j], reciprocal), "out", lu.position[i, j])
+        sound = _judge(w, sound, row[i], first)
+    w.store(w.select(sound, w.const(1.0), w.const(0.0)), "out", lu.size)
+    return w.kernel(name)
 
 
-def emit_solve(lu: SparseLU, name: str = "lu_solve") -> str:
+def _judge(w: Writer, sound: str | None, pivot: str, first: str | None) -> str:
+    """Whether all pivots so far can be trusted: not zero, finite, and not cancelled; false for NaN."""
+    size = w.intrinsic("fabs", pivot)
+    good = w.compare("olt", size, w.const(np.inf))
+    least = w.op("fmul", w.intrinsic("fabs", first), w.const(PIVOT_RATIO)) if first and first != pivot else w.const(0.0)
+    good = w.logic("and", good, w.compare("ogt", size, least))
+    return good if sound is None else w.logic("and", sound, good)
+
+
+def emit_solve(lu: SparseLU, width: int = 1, name: str = "lu_solve") -> str:
     """Write the solve as LLVM IR: x holds the factors, out the right-hand side, overwritten by the solution."""
-    lines = [_HEAD.format(name=name)]
+    w = Writer(width)
+    at = lu.position
     value: dict[int, str] = {}
-    count = 0
-
-    def new(text: str) -> str:
-        nonlocal count
-        count += 1
-        lines.append(f"  %v{count} = {text}")
-        return f"%v{count}"
-
-    for k in range(lu.n):
-        value[k] = new(f"load double, double* {new(f'getelementptr double, double* %out, i64 {k}')}")
-    for target, source, where in lu.steps.tolist():
-        factor = new(f"load double, double* {new(f'getelementptr double, double* %x, i64 {where}')}")
-        if target == source:
-            value[target] = new(f"fmul double {value[target]}, {factor}")
-        else:
-            product = new(f"fmul contract double {factor}, {value[source]}")
-            value[target] = new(f"fsub contract double {value[target]}, {product}")
-    for k in range(lu.n):
-        lines.append(f"  store double {value[k]}, double* {new(f'getelementptr double, double* %out, i64 {k}')}")
-    return "\n".join([*lines, "  ret void", "}"])
+    for i in lu.order:
+        total = w.load("out", i)
+        for k in lu.lower[i]:
+            total = w.fma(w.neg(w.load("x", at[i, k])), value[k], total)
+        value[i] = total
+    for i in lu.order:
+        value[i] = w.op("fmul", value[i], w.load("x", at[i, i]))
+    for i in reversed(lu.order):
+        total = value[i]
+        for j in reversed(lu.upper[i]):  # what is known longest first: only the last step waits for the row before
+            total = w.fma(w.neg(w.load("x", at[i, j])), value[j], total)
+        value[i] = total
+        w.store(total, "out", i)
+    return w.kernel(name)

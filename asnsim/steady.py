@@ -11,8 +11,8 @@ from asnsim.codegen import compile_system
 from asnsim.equations import build_equations
 from asnsim.errors import IntegrationError, ModelError, suggest
 from asnsim.network import Network
-from asnsim.simulation import absolute_tolerances
-from asnsim.solvers import Kernels, python_callable
+from asnsim.simulation import absolute_tolerances, kernels_of
+from asnsim.solvers import python_callable
 from asnsim.solvers.steady_state import steady_state as solve
 
 __all__ = ["Balance", "balanced_state"]
@@ -106,7 +106,7 @@ def balanced_state(model: Network, held: Sequence[str] | None = None, theta: Seq
             raise ModelError(f"'{name}' is solved for; differentiate by constants or held states")
     system = build_equations(model)
     code = compile_system(system, tuple(theta))
-    kernels = Kernels(n=system.n, n_theta=0, rhs=code.rhs, jac=code.jac)
+    kernels = kernels_of(code)
     x0, c = system.arrays(model)
     index = np.array([system.states.index(name) for name in free])
     answer = solve(kernels, x0, code.prepare(c), absolute_tolerances(model, 1e-8), free=index)
@@ -120,9 +120,10 @@ def balanced_state(model: Network, held: Sequence[str] | None = None, theta: Seq
 
 def _slopes(system, code, x, c, index, theta) -> np.ndarray:
     n = system.n
-    jacobian, explicit = np.zeros((n, n)), np.zeros((n, len(theta)))
-    python_callable(code.jac)(0.0, x, c, jacobian)
-    python_callable(code.dfdp)(0.0, x, c, explicit)
+    entries, jacobian, explicit = np.zeros(len(code.pattern)), np.zeros((n, n)), np.zeros((n, len(theta)))
+    python_callable(code.address("jac"))(0.0, x, c, entries)
+    jacobian[tuple(code.pattern.T)] = entries
+    python_callable(code.address("dfdp"))(0.0, x, c, explicit)
     for k, name in enumerate(theta):
         if name in system.states:
             explicit[:, k] = jacobian[:, system.states.index(name)]

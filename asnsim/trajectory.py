@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from asnsim.checks import derived_dimensions
+from asnsim.derivatives import derivatives
 from asnsim.equations import ODESystem
 from asnsim.errors import ModelError, suggest
 from asnsim.network import Network
@@ -83,18 +84,29 @@ class Trajectory:
         return np.broadcast_to(values, self.t.shape).copy()
 
     def sensitivity(self, name: str) -> np.ndarray:
-        """Return d(name)/d(theta) over time, shape (n_t, n_theta), for a state.
+        """Return d(name)/d(theta) of a state, rule or flux over time, shape (n_t, n_theta).
 
         Raises
         ------
         ModelError
-            If the run has no sensitivities or the name is not a state.
+            If the run has no sensitivities or the model does not compute `name`.
         """
         if self.s is None:
             raise ModelError("this run has no sensitivities; simulate with theta=(...)")
-        if name not in self._system.states:
-            raise ModelError(f"'{name}' is not a state; sensitivities are kept for states")
-        return self.s[:, self._system.states.index(name), :]
+        if name in self._system.states:
+            return self.s[:, self._system.states.index(name), :]
+        graph, node = self._system.graph, self._system.observable(name)
+        held = {j: self.theta.index(c) for j, c in enumerate(self._system.constants) if c in self.theta}
+        slopes = derivatives(graph, [node])
+        values = graph.evaluate(list(slopes.values()), self.t, self.x.T, self.constants[self.segment].T)
+        total = np.zeros((self.t.size, len(self.theta)))
+        for (_, kind, j), value in zip(slopes, values, strict=True):
+            value = np.broadcast_to(value, self.t.shape)
+            if kind == "x":
+                total += value[:, None] * self.s[:, j, :]
+            elif j in held:
+                total[:, held[j]] += value * self.live[self.segment, held[j]]
+        return total
 
     def unit(self, name: str) -> str:
         """Return the unit of a state, constant, rule or flux; empty for a pure number."""

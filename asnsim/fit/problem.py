@@ -313,15 +313,5 @@ def _read(run: Trajectory, observable: Observable, time: float) -> tuple[float, 
 def _quantity(run: Trajectory, name: str, time: float, side: str) -> tuple[float, np.ndarray]:
     rows = np.flatnonzero(run.t == time)
     row = int(rows[0] if side == "before" else rows[-1])
-    system = build_equations(run.model)
-    node = system.observable(name)
-    partials = system.graph.partials(node) if run.theta else {}
-    numbers = system.graph.evaluate([node, *partials.values()], run.t[row], run.x[row], run.constants[run.segment[row]])
-    slope = np.zeros(len(run.theta))
-    for (kind, j), number in zip(partials, numbers[1:], strict=True):
-        if kind == "x":
-            slope += float(number) * run.s[row, j]
-        elif j < len(system.constants) and system.constants[j] in run.theta:
-            k = run.theta.index(system.constants[j])
-            slope[k] += float(number) * run.live[run.segment[row], k]
-    return float(numbers[0]), slope
+    slope = run.sensitivity(name)[row] if run.theta else np.zeros(0)
+    return float(run[name][row]), slope

@@ -5,7 +5,7 @@ One method, one file. `integrate` takes one smooth segment; `asnsim.solvers.stea
 
 from __future__ import annotations
 
-from asnsim.solvers._driver import MAX_STEPS, NDF, NOT_FINITE, STEP_TOO_SMALL, SUCCESS, Kernels, Segment, integrate
+from asnsim.solvers._driver import MAX_STEPS, NDF, NOT_FINITE, ROOT, STEP_TOO_SMALL, SUCCESS, Kernels, Segment, integrate
 from asnsim.solvers._kernels import python_callable
 from asnsim.solvers.rosenbrock import Rodas4, Rodas5P
 
@@ -13,6 +13,7 @@ __all__ = [
     "MAX_STEPS",
     "NDF",
     "NOT_FINITE",
+    "ROOT",
     "SOLVERS",
     "STEP_TOO_SMALL",
     "SUCCESS",

@@ -12,18 +12,19 @@ import numpy as np
 
 from asnsim.solvers import ndf, rosenbrock
 from asnsim.solvers._kernels import Kernels
-from asnsim.solvers.ndf import MAX_STEPS, NDF, NOT_FINITE, STEP_TOO_SMALL, SUCCESS
+from asnsim.solvers._system import MAX_STEPS, NOT_FINITE, ROOT, STEP_TOO_SMALL, SUCCESS
+from asnsim.solvers.ndf import NDF
 from asnsim.solvers.rosenbrock import Rosenbrock
 
-__all__ = ["MAX_STEPS", "NDF", "NOT_FINITE", "STEP_TOO_SMALL", "SUCCESS", "Kernels", "Segment", "integrate"]
+__all__ = ["MAX_STEPS", "NDF", "NOT_FINITE", "ROOT", "STEP_TOO_SMALL", "SUCCESS", "Kernels", "Segment", "integrate"]
 
 _MESSAGES = {
     SUCCESS: "reached the end of the segment",
+    ROOT: "a condition changed at t = {t:.9g}",
     MAX_STEPS: "max_steps ({max_steps}) attempted steps were used up at t = {t:.9g}; raise max_steps or loosen rtol",
     STEP_TOO_SMALL: "the step became too small at t = {t:.9g}; the solution may run to infinity or jump there",
     NOT_FINITE: "the right-hand side or a derivative of it is not finite near t = {t:.9g}; check the rate laws at that state",
 }
-_NO_STEPS = np.zeros((0, 3), dtype=np.int64)
 _STATS = ("steps", "rejected", "rhs", "jac", "factorizations", "newton_failures")
 
 
@@ -44,7 +45,8 @@ class Segment:
     s_end : ndarray, shape (n, n_theta), or None
         Sensitivities at `t_reached`.
     status : int
-        SUCCESS, MAX_STEPS, STEP_TOO_SMALL or NOT_FINITE.
+        SUCCESS, ROOT (a condition of the kernels' `roots` has changed just before `t_reached`), MAX_STEPS, STEP_TOO_SMALL or
+        NOT_FINITE.
     message : str
         The status in words.
     t_reached : float
@@ -127,26 +129,8 @@ def integrate(
         status, t, x_end, counts = rosenbrock.run(solver, kernels, t0, t1, x0, c, t_out, atol, x_out)
         s_end = s0
     else:
-        problem = ndf.Problem(
-            rhs=kernels.rhs,
-            jac=kernels.jac,
-            dfdp=kernels.dfdp,
-            c=c,
-            t0=t0,
-            t1=t1,
-            atol=atol,
-            inverse_p=1.0 / np.where(p_scale > 0, p_scale, 1.0),
-            rtol=float(solver.rtol),
-            max_order=solver.max_order,
-            sens_test=bool(solver.sens_error_test),
-            lu_factor=kernels.lu_factor,
-            lu_solve=kernels.lu_solve,
-            lu_size=kernels.lu_size if kernels.lu_factor else 0,
-            lu_steps=_NO_STEPS if kernels.lu_steps is None else kernels.lu_steps,
-        )
-        work = ndf.make_work(x0, s0, problem.lu_size)
-        status, t = ndf.integrate_segment(problem, work, t_out, solver.max_steps, x_out, s_out)
-        x_end, s_end, counts = work.D[0].copy(), work.DS[0].copy(), work.counts
+        inverse_p = 1.0 / np.where(p_scale > 0, p_scale, 1.0)
+        status, t, x_end, s_end, counts = ndf.run(solver, kernels, t0, t1, x0, c, t_out, atol, x_out, s0, inverse_p, s_out)
     return Segment(
         t=t_out,
         x=x_out,

@@ -16,13 +16,18 @@ import numpy as np
 
 from asnsim.solvers._linalg import compiled
 
-__all__ = ["ALPHA", "ERROR", "ORDERS", "ROWS", "advance", "interpolate", "norm", "predict", "rescale", "sens_norm"]
+__all__ = ["ALPHA", "ERROR", "ORDERS", "ROWS", "advance", "as_powers", "interpolate", "norm", "predict", "rescale", "sens_norm"]
 
 ORDERS = 5
 ROWS = ORDERS + 3  # D_0 ... D_{k+2}
 KAPPA = np.array([0.0, -0.1850, -1 / 9, -0.0823, -0.0415, 0.0])  # table 1 of [1]
 GAMMA = np.concatenate(([0.0], np.cumsum(1.0 / np.arange(1, ORDERS + 1))))
 ALPHA = (1.0 - KAPPA) * GAMMA
+#: The Newton basis polynomials N_j as powers of the part of the last step, s + 1.
+POWERS = np.zeros((ORDERS + 1, ORDERS + 1))
+POWERS[0, 0] = 1.0
+for _j in range(1, ORDERS + 1):
+    POWERS[_j] = (np.append(0.0, POWERS[_j - 1][:-1]) + (_j - 2) * POWERS[_j - 1]) / _j
 ERROR = KAPPA * GAMMA + 1.0 / np.arange(1, ORDERS + 2)
 
 
@@ -95,6 +100,18 @@ def interpolate(D, order, s, out):
         row = D[j]
         for q in range(out.size):
             out[q] += basis * row[q]
+
+
+@compiled()
+def as_powers(D, order, poly):
+    """Write the history polynomial over the last step as powers of the part of it, into the rows of `poly`."""
+    poly[:] = 0.0
+    for j in range(order + 1):
+        row = D[j]
+        for k in range(j + 1):
+            target, factor = poly[k], POWERS[j, k]
+            for q in range(row.size):
+                target[q] += factor * row[q]
 
 
 @compiled(fastmath={"reassoc", "contract"})

@@ -1,28 +1,33 @@
 """Calling compiled kernels by address: from Numba code without any overhead, and from Python through ctypes.
 
 A kernel is a C function ``void kernel(double t, const double *x, const double *c, double *out)``. Its address arrives as an
-integer at run time, so an integrator is compiled once, cached on disk, and serves every model.
+integer at run time, so an integrator is compiled once, cached on disk, and serves every model. In lanes, all four arguments are
+pointers; see `asnsim.solvers.lanes`.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["Kernels", "call_kernel", "python_callable"]
+__all__ = ["Kernels", "call_kernel", "call_lanes", "python_callable"]
 
 _PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_double, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
 
-@dataclass(frozen=True, slots=True)
+def _steps(width: int):
+    return field(default_factory=lambda: np.zeros((0, width), dtype=np.int64))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Kernels:
-    """Addresses of the compiled functions of one model.
+    """Addresses of the compiled functions of one model, and what is known of its matrices.
 
     Parameters
     ----------
@@ -30,18 +35,27 @@ class Kernels:
         Number of states.
     n_theta : int
         Number of parameters with sensitivities; 0 for none.
-    rhs, jac, dfdp : int
-        Addresses of C functions ``(double t, const double *x, const double *c, double *out)``. `rhs` fills (n,); `jac` and
-        `dfdp` write only the structural nonzeros of row-major (n, n) and (n, n_theta) into a buffer zeroed once by the caller.
-        `dfdp` is 0 when `n_theta` is 0.
+    rhs, jac, dfdp, dfdt : int
+        Addresses of C functions ``(double t, const double *x, const double *c, double *out)``. `rhs` fills (n,); `jac` fills
+        the entries of `pattern`; `dfdp` writes only the structural nonzeros of row-major (n, n_theta), `dfdt` only those of
+        (n,), into a buffer zeroed once by the caller. `dfdp` is 0 when `n_theta` is; `dfdt` is 0 where time does not occur.
+    roots : int
+        Address of the function that fills (n_roots,); 0 for none.
+    n_roots : int
+        Number of functions whose changes of sign end a segment.
+    root_strict : ndarray of bool, shape (n_roots,)
+        Whether the condition behind each is ``> 0`` rather than ``>= 0``.
+    pattern : ndarray of int64, shape (n_j, 2)
+        Row and column of each entry that `jac` writes; by default all, row by row.
+    mass : ndarray, shape (n,)
+        1 per differential, 0 per algebraic equation ``0 = rhs``; ones by default.
     lu_factor, lu_solve : int
-        Straight-line sparse factorisation of I - beta J: ``lu_factor(beta, J, c, lu)`` fills (lu_size + 1,), its last entry a
-        check that is small or NaN where the pivots cannot be trusted; ``lu_solve(0, lu, c, b)`` solves in place. 0 for none:
-        dense partial pivoting then does all the work.
+        Straight-line factorisation of M - beta J: ``lu_factor(beta, J, c, lu)`` fills (lu_size + 1,), its last entry 1, or 0
+        where the pivots cannot be trusted; ``lu_solve(0, lu, c, b)`` solves in place. 0 for none.
     lu_size : int
-        Entries of L and U.
-    lu_steps : ndarray of int64, shape (m, 3), or None
-        The same solve as a list (target, source, position), for many right-hand sides at once.
+        Entries of the factors; 0 where only dense partial pivoting is possible.
+    lu_origin, lu_rows, lu_eliminations, lu_updates, lu_steps : ndarray of int64
+        The same factorisation and solve as lists; see `asnsim.sparse_lu.SparseLU`.
 
     Notes
     -----
@@ -53,17 +67,43 @@ class Kernels:
     rhs: int
     jac: int
     dfdp: int = 0
+    dfdt: int = 0
+    roots: int = 0
+    n_roots: int = 0
+    root_strict: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    pattern: np.ndarray | None = None
+    mass: np.ndarray | None = None
     lu_factor: int = 0
     lu_solve: int = 0
     lu_size: int = 0
-    lu_steps: np.ndarray | None = None
+    lu_origin: np.ndarray = _steps(2)
+    lu_rows: np.ndarray = _steps(4)
+    lu_eliminations: np.ndarray = _steps(4)
+    lu_updates: np.ndarray = _steps(2)
+    lu_steps: np.ndarray = _steps(3)
+
+    def __post_init__(self):
+        if self.pattern is None:
+            dense = np.stack(np.divmod(np.arange(self.n * self.n, dtype=np.int64), self.n), axis=1)
+            object.__setattr__(self, "pattern", dense)
+        if self.mass is None:
+            object.__setattr__(self, "mass", np.ones(self.n))
+
+
+def _pointers(context, builder, signature, args) -> list:
+    """Data pointers of arrays passed to an intrinsic."""
+    pairs = zip(signature.args, args, strict=True)
+    return [context.make_array(kind)(context, builder, value).data for kind, value in pairs]
+
+
+def _are_plain(arrays) -> bool:
+    return all(isinstance(a, types.Array) and a.layout == "C" and a.dtype == types.float64 for a in arrays)
 
 
 @intrinsic
 def call_kernel(typingctx, address, t, x, c, out):
     """Call the kernel at `address` from Numba code; `x`, `c` and `out` must be C-contiguous float64 arrays."""
-    arrays = (x, c, out)
-    if not all(isinstance(a, types.Array) and a.layout == "C" and a.dtype == types.float64 for a in arrays):
+    if not _are_plain((x, c, out)):
         return None  # no such overload: Numba reports the argument types
 
     def codegen(context, builder, signature, args):
@@ -71,14 +111,27 @@ def call_kernel(typingctx, address, t, x, c, out):
         pointer = double.as_pointer()
         prototype = ir.FunctionType(ir.VoidType(), [double, pointer, pointer, pointer])
         function = builder.inttoptr(args[0], prototype.as_pointer())
-        data = [
-            context.make_array(array)(context, builder, value).data
-            for array, value in zip(signature.args[2:], args[2:], strict=True)
-        ]
-        builder.call(function, [args[1], *data])
+        arrays = _pointers(context, builder, types.void(*signature.args[2:]), args[2:])
+        builder.call(function, [args[1], *arrays])
         return context.get_dummy_value()
 
     return types.void(types.int64, types.float64, x, c, out), codegen
+
+
+@intrinsic
+def call_lanes(typingctx, address, t, x, c, out):
+    """Call the kernel at `address` that works in lanes; all arrays C-contiguous float64, also `t`."""
+    if not _are_plain((t, x, c, out)):
+        return None
+
+    def codegen(context, builder, signature, args):
+        pointer = ir.DoubleType().as_pointer()
+        prototype = ir.FunctionType(ir.VoidType(), [pointer] * 4)
+        function = builder.inttoptr(args[0], prototype.as_pointer())
+        builder.call(function, _pointers(context, builder, types.void(*signature.args[1:]), args[1:]))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, t, x, c, out), codegen
 
 
 def python_callable(address: int) -> Callable[[float, np.ndarray, np.ndarray, np.ndarray], None]:

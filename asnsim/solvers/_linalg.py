@@ -1,9 +1,10 @@
-"""Dense LU with partial pivoting for small systems, in Numba.
+"""LU factorisations in Numba: dense with partial pivoting, and sparse along lists of steps.
 
-Plain row operations on C-contiguous arrays: the inner loops run over rows, so they vectorise, and a zero multiplier skips its
-whole row, which on reaction networks (about one entry in five is nonzero) saves most of the work without any pattern analysis.
+Dense: plain row operations on C-contiguous arrays; the inner loops run over rows, so they vectorise, and a zero multiplier skips
+its whole row, which on reaction networks saves most of the work without any pattern analysis. Sparse: for systems too large for
+straight-line code, the lists of `asnsim.sparse_lu.SparseLU`.
 
-A Numba cache is keyed to the file of the outermost function: after a change here, touch ``ndf.py``.
+A Numba cache is keyed to the file of the outermost function: after a change here, touch the files of the integrators.
 
 References
 ----------
@@ -15,7 +16,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["compiled", "lu_factor", "lu_solve", "lu_solve_many", "sparse_solve_many"]
+__all__ = ["compiled", "lu_factor", "lu_solve", "lu_solve_many", "sparse_factor", "sparse_solve", "sparse_solve_many"]
+
+PIVOT_RATIO = 1e-8  # a pivot that elimination has cancelled below this share of its diagonal asks for partial pivoting
 
 
 def compiled(**options):
@@ -141,13 +144,66 @@ def lu_solve_many(lu, pivots, b):
 
 
 @compiled()
+def sparse_factor(J, beta, mass, origin, rows, eliminations, updates, lu):
+    """Factorise ``M - beta J`` on its static pattern, pivots on the diagonal.
+
+    Parameters
+    ----------
+    J : ndarray, shape (n_j,)
+        Values of J.
+    beta : float
+    mass : ndarray, shape (n,)
+        Diagonal of M.
+    origin, rows, eliminations, updates : ndarray of int64
+        From `asnsim.sparse_lu.SparseLU.factor_steps`.
+    lu : ndarray, shape (lu_size + 1,)
+        Receives the factors.
+
+    Returns
+    -------
+    bool
+        False if a pivot cannot be trusted.
+    """
+    for p in range(origin.shape[0]):
+        e, d = origin[p, 0], origin[p, 1]
+        value = -beta * J[e] if e >= 0 else 0.0
+        lu[p] = value + mass[d] if d >= 0 else value
+    for r in range(rows.shape[0]):
+        pivot = rows[r, 2]
+        least = PIVOT_RATIO * abs(lu[pivot])
+        for q in range(rows[r, 0], rows[r, 1]):
+            multiplier = lu[eliminations[q, 0]]
+            for u in range(eliminations[q, 2], eliminations[q, 3]):
+                lu[updates[u, 0]] -= multiplier * lu[updates[u, 1]]
+            lu[eliminations[q, 0]] = multiplier * lu[eliminations[q, 1]]
+        if not least < abs(lu[pivot]) < np.inf:  # also catches NaN
+            return False
+        reciprocal = 1.0 / lu[pivot]
+        lu[pivot] = reciprocal
+        for p in range(pivot + 1, rows[r, 3]):
+            lu[p] *= reciprocal
+    return True
+
+
+@compiled()
+def sparse_solve(lu, steps, b):
+    """Solve for one right-hand side with sparse factors, in place; see `sparse_solve_many`."""
+    for step in range(steps.shape[0]):
+        target, source, factor = steps[step, 0], steps[step, 1], lu[steps[step, 2]]
+        if target == source:
+            b[target] *= factor
+        else:
+            b[target] -= factor * b[source]
+
+
+@compiled()
 def sparse_solve_many(lu, steps, b):
     """Solve for many right-hand sides with sparse factors, in place.
 
     Parameters
     ----------
     lu : ndarray, shape (lu_size + 1,)
-        Entries of L and U; reciprocals on the diagonal.
+        Entries of L, 1/D and U.
     steps : ndarray of int64, shape (m, 3)
         (target, source, position), in order; target and source alike means: scale by the reciprocal.
     b : ndarray, shape (n, m)

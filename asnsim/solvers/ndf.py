@@ -34,15 +34,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asnsim.solvers._history import ALPHA, ERROR, ORDERS, ROWS, advance, interpolate, norm, predict, rescale, sens_norm
-from asnsim.solvers._kernels import call_kernel
-from asnsim.solvers._linalg import compiled, lu_factor, lu_solve, lu_solve_many, sparse_solve_many
+from asnsim.solvers import _system as system
+from asnsim.solvers._history import (
+    ALPHA,
+    ERROR,
+    ORDERS,
+    ROWS,
+    advance,
+    as_powers,
+    interpolate,
+    norm,
+    predict,
+    rescale,
+    sens_norm,
+)
+from asnsim.solvers._kernels import Kernels, call_kernel
+from asnsim.solvers._linalg import compiled
+from asnsim.solvers._roots import find_root, make_root_work, set_truth
+from asnsim.solvers._system import EPS, copy, factorise, leaves_domain, make_problem, multiply, solve, solve_many, weigh
 
-__all__ = ["MAX_STEPS", "NDF", "NOT_FINITE", "STEP_TOO_SMALL", "SUCCESS", "integrate_segment"]
+__all__ = ["NDF", "integrate_segment", "run"]
 
-SUCCESS, MAX_STEPS, STEP_TOO_SMALL, NOT_FINITE = 0, 1, 2, 3
 CONVERGED, DIVERGED, BAD_NUMBER, IMPOSSIBLE = 0, 1, 2, 3  # outcomes of an attempt
-STEPS, REJECTED, RHS, JAC, FACTORIZATIONS, NEWTON_FAILURES = 0, 1, 2, 3, 4, 5  # places in the array of counts
 
 NEWTON_ITERATIONS = 4
 NEWTON_TOLERANCE = 0.01  # of the local error allowed; results at 1e-8 then agree to 1e-7 with a tight reference
@@ -50,8 +63,6 @@ SLOW_RATE = 0.2  # a corrector that converges more slowly than this asks for a n
 MARGIN_SAME, MARGIN_LOWER, MARGIN_HIGHER = 1.2, 1.3, 1.4  # safety of the step at order k, k-1, k+1 (section 2.3 of [1])
 GROWTH_MIN, GROWTH_MAX = 1.2, 10.0  # smaller growth is not worth a factorisation
 SENS_FLOOR = 1e-3  # p dx/dp below this share of x is resolved absolutely: S crosses zero where x does not
-PIVOT_RATIO = 1e-8  # a pivot that elimination has cancelled below this share of its diagonal asks for partial pivoting
-EPS = np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,76 +100,57 @@ class NDF:
             raise ValueError(f"max_steps is {self.max_steps}; choose at least 1")
 
 
-# What a segment needs and never changes / the buffers it works in. Sensitivities are flat (n * n_theta,) but for p_matrix.
-Problem = namedtuple(
-    "Problem", "rhs jac dfdp c t0 t1 atol inverse_p rtol max_order sens_test lu_factor lu_solve lu_size lu_steps"
-)
-Work = namedtuple("Work", "D x d f r w psi signed J J_flat LU pivots lu T DS s ds s_w s_psi p_matrix per_parameter counts")
+# How far a run may go / the buffers it works in. Sensitivities are flat (n * n_theta,) but for p_matrix (n, n_theta).
+Options = namedtuple("Options", "max_order sens_test inverse_p max_steps")
+Work = namedtuple("Work", "D x d f r w psi signed J LU pivots lu T DS s ds s_w s_psi p_matrix per_parameter roots counts")
 
 
-def make_work(x0: np.ndarray, s0: np.ndarray, lu_size: int) -> Work:
-    """Allocate the buffers of a segment and put the start into them; J and p_matrix are zero, as the kernels demand.
+def make_work(kernels: Kernels, x0: np.ndarray, s0: np.ndarray) -> Work:
+    """Allocate the buffers of a segment and put the start into them; p_matrix is zero, as its kernel demands.
 
     Parameters
     ----------
+    kernels : Kernels
     x0 : ndarray, shape (n,)
     s0 : ndarray, shape (n, n_theta)
-    lu_size : int
-        Entries of the sparse factors; 0 for none.
     """
     n, n_theta = s0.shape
     m = n * n_theta
-    jacobian = np.zeros((n, n))
-    vector = [np.zeros(n) for _ in range(6)]
+    vectors, flat = np.zeros((6, n)), np.zeros((4, m))
     work = Work(
-        np.zeros((ROWS, n)), *vector, x0 < 0.0, jacobian, jacobian.reshape(-1), np.zeros((n, n)), np.zeros(n, np.int64),
-        np.zeros(lu_size + 1), np.zeros((ORDERS + 2, ORDERS + 1)), np.zeros((ROWS, m)), *(np.zeros(m) for _ in range(4)),
-        np.zeros((n, n_theta)), np.zeros(n_theta), np.zeros(6, np.int64),
+        np.zeros((ROWS, n)), *vectors, x0 < 0.0, np.zeros(len(kernels.pattern)), np.zeros((n, n)), np.zeros(n, np.int64),
+        np.zeros(kernels.lu_size + 1), np.zeros((ORDERS + 2, ORDERS + 1)), np.zeros((ROWS, m)), *flat, np.zeros((n, n_theta)),
+        np.zeros(n_theta), make_root_work(n, kernels.n_roots), np.zeros(6, np.int64),
     )  # fmt: skip
     work.D[0], work.DS[0] = x0, s0.ravel()
     return work
 
 
-@compiled()
-def weigh(p, w):
-    """Set the weights from the last accepted state.
+def run(solver, kernels, t0, t1, x0, c, t_out, atol, x_out, s0, inverse_p, s_out):
+    """Integrate one smooth piece, t0 < t1; arguments as in `integrate`, arrays contiguous float64.
 
-    Not from the new one: a step that jumps over the pole of a rate law to huge values would widen its own tolerance.
+    Returns
+    -------
+    status : int
+    t : float
+        Time reached.
+    x : ndarray, shape (n,)
+        State there; outputs that were reached are in `x_out` (m, n) and `s_out` (m, n * n_theta).
+    s : ndarray, shape (n * n_theta,)
+    counts : ndarray of int64, shape (6,)
     """
-    last, weights, atol, rtol = w.D[0], w.w, p.atol, p.rtol  # locals: a loop over fields of a tuple does not vectorise
-    for i in range(last.size):
-        weights[i] = 1.0 / (rtol * abs(last[i]) + atol[i])
+    p = make_problem(kernels, t0, t1, c, atol, solver.rtol)
+    o = Options(solver.max_order, bool(solver.sens_error_test), inverse_p, solver.max_steps)
+    w = make_work(kernels, x0, s0)
+    status, t = integrate_segment(p, o, w, t_out, x_out, s_out)
+    return status, t, w.D[0], w.DS[0], w.counts
 
 
-@compiled()
-def factorise(p, w, t, x, beta):
-    """Evaluate J at (t, x) and factorise I - beta J; False if that is singular or not finite.
-
-    Sparse without pivoting first; dense with partial pivoting where there is no sparse code or its pivots cannot be trusted.
-    The last entry of ``w.lu`` says which factors hold: positive for the sparse ones.
-    """
-    n = x.size
-    call_kernel(p.jac, t, x, p.c, w.J)
-    w.counts[JAC] += 1
-    w.counts[FACTORIZATIONS] += 1
-    if p.lu_factor != 0:
-        call_kernel(p.lu_factor, beta, w.J_flat, p.c, w.lu)
-        if w.lu[p.lu_size] > PIVOT_RATIO:
-            return True
-    w.lu[p.lu_size] = 0.0
-    for i in range(n):
-        source, target = w.J[i], w.LU[i]
-        for j in range(n):
-            target[j] = -beta * source[j]
-        target[i] += 1.0
-    return lu_factor(w.LU, w.pivots)
-
-
-@compiled()
-def residual(beta, f, psi, d, r):
-    """Set ``r = beta f - psi - d``."""
+@compiled(fastmath={"contract"})
+def residual(beta, f, mass, psi, d, r):
+    """Set ``r = beta f - M (psi + d)``."""
     for i in range(r.size):
-        r[i] = beta * f[i] - psi[i] - d[i]
+        r[i] = beta * f[i] - mass[i] * (psi[i] + d[i])
 
 
 @compiled()
@@ -171,7 +163,7 @@ def add_to_both(r, d, x):
 
 @compiled()
 def correct(p, w, t, beta, rate):
-    """Solve ``d + psi = beta f(t, x + d)`` by simplified Newton iterations, starting from the prediction in ``w.x``.
+    """Solve ``M (d + psi) = beta f(t, x + d)`` by simplified Newton iterations, starting from the prediction in ``w.x``.
 
     Parameters
     ----------
@@ -186,19 +178,15 @@ def correct(p, w, t, beta, rate):
         Updated rate; it forgets slowly (factor 0.3 as [3]_), so that one lucky step does not spoil the next test.
     iterations : int
     """
-    x, d, f, r, psi, weights, lu, c = w.x, w.d, w.f, w.r, w.psi, w.w, w.lu, p.c
+    x, d, f, r, psi, weights = w.x, w.d, w.f, w.r, w.psi, w.w
     tolerance = max(NEWTON_TOLERANCE, 10 * EPS / p.rtol)
-    sparse = lu[p.lu_size] > 0.0
     old = 0.0
     d[:] = 0.0
     for m in range(NEWTON_ITERATIONS):
-        call_kernel(p.rhs, t, x, c, f)
-        w.counts[RHS] += 1
-        residual(beta, f, psi, d, r)
-        if sparse:
-            call_kernel(p.lu_solve, 0.0, lu, c, r)
-        else:
-            lu_solve(w.LU, w.pivots, r)
+        call_kernel(p.rhs, t, x, p.c, f)
+        residual(beta, f, p.mass, psi, d, r)
+        solve(p, w, r)
+        w.counts[system.RHS] += 1
         size = norm(r, weights)
         if not size < np.inf:
             return BAD_NUMBER, 1.0, m + 1
@@ -215,10 +203,10 @@ def correct(p, w, t, beta, rate):
 
 
 @compiled()
-def correct_sensitivities(p, w, t, beta, order):
+def correct_sensitivities(p, o, w, t, beta, order):
     """Solve the linear corrector of the sensitivities at the state ``w.x`` just found.
 
-    ``(I - beta J) ds = beta (J s + df/dp) - psi_s``. Written for the correction ds rather than for the new value: the rounding
+    ``(M - beta J) ds = beta (J s + df/dp) - M psi_s``. Written for the correction ds rather than for the new value: the rounding
     error is then relative to ds, and linear invariants of S hold as well as those of x.
 
     Returns
@@ -232,61 +220,26 @@ def correct_sensitivities(p, w, t, beta, order):
     call_kernel(p.dfdp, t, w.x, p.c, w.p_matrix)
     predict(w.DS, order, w.s, w.s_psi)
     ds = w.ds.reshape((n, m))
-    s = w.s.reshape((n, m))
     s_psi = w.s_psi.reshape((n, m))
     for i in range(n):
-        target, explicit, past = ds[i], w.p_matrix[i], s_psi[i]
+        target, explicit, past, mass = ds[i], w.p_matrix[i], s_psi[i], p.mass[i]
         for k in range(m):
-            target[k] = beta * explicit[k] - past[k]
-        for j in range(n):
-            a = beta * w.J[i, j]
-            if a != 0.0:
-                source = s[j]
-                for k in range(m):
-                    target[k] += a * source[k]
-    if w.lu[p.lu_size] > 0.0:
-        sparse_solve_many(w.lu, p.lu_steps, ds)
-    else:
-        lu_solve_many(w.LU, w.pivots, ds)
+            target[k] = beta * explicit[k] - mass * past[k]
+    multiply(p, w.J, beta, w.s.reshape((n, m)), ds)
+    solve_many(p, w, ds)
     last = w.DS[0]
     for i in range(n):
         absolute = p.atol[i] + SENS_FLOOR * p.rtol * max(abs(w.x[i]), abs(w.D[0, i]))
         for k in range(m):
             q = i * m + k
             size = max(abs(last[q]), abs(w.s[q] + w.ds[q]))
-            w.s_w[q] = 1.0 / (p.rtol * size + absolute * p.inverse_p[k])
+            w.s_w[q] = 1.0 / (p.rtol * size + absolute * o.inverse_p[k])
     error = ERROR[order] * sens_norm(w.ds, w.s_w, w.per_parameter)
     return error if error < np.inf else np.inf
 
 
 @compiled()
-def leaves_domain(p, w, t):
-    """Whether the state just found has passed zero where the flow cannot.
-
-    A pool eliminated at saturation falls on a straight line: no error estimate holds the step back, and one long step carries the
-    pool beyond -Km, where V x / (Km + x) is V again and Newton agrees. So states that fell below zero are set to zero: one that
-    would then not fall cannot have crossed, and the step is wrong. A state that does cross, or starts below zero, changes sign by
-    right and is never asked again in this segment.
-    """
-    last, clipped, suspect = w.D[0], w.r, False
-    for i in range(last.size):
-        clipped[i] = w.x[i] if w.signed[i] else max(w.x[i], 0.0)
-        if not w.signed[i] and w.x[i] < min(last[i], 0.0) - p.atol[i]:
-            suspect = True
-    if not suspect:
-        return False
-    call_kernel(p.rhs, t, clipped, p.c, w.f)
-    w.counts[RHS] += 1
-    for i in range(last.size):
-        if not w.signed[i] and w.x[i] < min(last[i], 0.0) - p.atol[i]:
-            if w.f[i] >= 0.0:
-                return True
-            w.signed[i] = True
-    return False
-
-
-@compiled()
-def choose(p, w, order, error):
+def choose(o, w, order, error):
     """Choose order and step factor for the steps to come, after a step of this order was accepted with this error.
 
     Returns
@@ -295,7 +248,7 @@ def choose(p, w, order, error):
     factor : float
         1 where a change is not worth a factorisation.
     """
-    use_sens = p.sens_test and w.DS.shape[1] > 0
+    use_sens = o.sens_test and w.DS.shape[1] > 0
     best, factor = order, 1.0 / (MARGIN_SAME * max(error, 1e-30) ** (1.0 / (order + 1)))
     if order > 1:
         lower = ERROR[order - 1] * norm(w.D[order], w.w)
@@ -304,7 +257,7 @@ def choose(p, w, order, error):
         trial = 1.0 / (MARGIN_LOWER * max(lower, 1e-30) ** (1.0 / order))
         if trial > factor:
             best, factor = order - 1, trial
-    if order < p.max_order:
+    if order < o.max_order:
         higher = ERROR[order + 1] * norm(w.D[order + 2], w.w)
         if use_sens:
             higher = max(higher, ERROR[order + 1] * sens_norm(w.DS[order + 2], w.s_w, w.per_parameter))
@@ -321,26 +274,27 @@ def choose(p, w, order, error):
 
 @compiled()
 def reload(p, w, tau, h):
-    """Make a history of order 1 from the derivatives at the last accepted point."""
+    """Make a history of order 1 from the derivatives at the last accepted point; algebraic states start as constants."""
     n, m = w.p_matrix.shape
-    x, s, slope = w.D[0], w.DS[0].reshape((n, m)), w.DS[1].reshape((n, m))
+    x = w.D[0]
     call_kernel(p.rhs, p.t0 + tau, x, p.c, w.f)
-    w.counts[RHS] += 1
+    w.counts[system.RHS] += 1
     for i in range(n):
-        w.D[1, i] = h * w.f[i]
+        w.D[1, i] = h * p.mass[i] * w.f[i]
     if m == 0:
         return
+    slope = w.DS[1].reshape((n, m))
     call_kernel(p.jac, p.t0 + tau, x, p.c, w.J)
     call_kernel(p.dfdp, p.t0 + tau, x, p.c, w.p_matrix)
-    w.counts[JAC] += 1
+    w.counts[system.JAC] += 1
     for i in range(n):
         for k in range(m):
             slope[i, k] = h * w.p_matrix[i, k]
-        for j in range(n):
-            a = h * w.J[i, j]
-            if a != 0.0:
-                for k in range(m):
-                    slope[i, k] += a * s[j, k]
+    multiply(p, w.J, h, w.DS[0].reshape((n, m)), slope)
+    for i in range(n):
+        if p.mass[i] == 0.0:
+            for k in range(m):
+                slope[i, k] = 0.0
 
 
 @compiled()
@@ -351,19 +305,20 @@ def start(p, w):
     tolerance (section 2.4 of [1]_), and changes no state by more than a tenth.
     """
     x0, span = w.D[0], p.t1 - p.t0
-    n = x0.size
     weigh(p, w)
     call_kernel(p.rhs, p.t0, x0, p.c, w.f)
     call_kernel(p.jac, p.t0, x0, p.c, w.J)
-    later = p.t0 + 1e-7 * span
-    call_kernel(p.rhs, later, x0, p.c, w.r)
-    w.counts[RHS] += 2
-    w.counts[JAC] += 1
-    for i in range(n):
-        second = (w.r[i] - w.f[i]) / (later - p.t0) if later > p.t0 else 0.0
-        for j in range(n):
-            second += w.J[i, j] * w.f[j]
-        w.d[i] = second
+    w.counts[system.RHS] += 1
+    w.counts[system.JAC] += 1
+    w.d[:] = 0.0
+    if p.dfdt != 0:
+        call_kernel(p.dfdt, p.t0, x0, p.c, w.d)
+    for i in range(x0.size):
+        w.f[i] *= p.mass[i]
+    for e in range(p.pattern.shape[0]):
+        w.d[p.pattern[e, 0]] += w.J[e] * w.f[p.pattern[e, 1]]
+    for i in range(x0.size):
+        w.d[i] *= p.mass[i]
     speed, bend = norm(w.f, w.w), norm(w.d, w.w)
     if not speed < np.inf:
         return 0.0
@@ -377,7 +332,7 @@ def start(p, w):
 
 
 @compiled()
-def attempt(p, w, tau, h, order, new_matrix, rate):
+def attempt(p, o, w, tau, h, order, new_matrix, rate):
     """Try one step to `tau`, leaving the corrections in ``w.d`` and ``w.ds``.
 
     Returns
@@ -401,18 +356,18 @@ def attempt(p, w, tau, h, order, new_matrix, rate):
     if error <= 1.0 and leaves_domain(p, w, t):
         return IMPOSSIBLE, error, rate, iterations
     if error <= 1.0 and w.DS.shape[1] > 0:
-        sens_error = correct_sensitivities(p, w, t, beta, order)
+        sens_error = correct_sensitivities(p, o, w, t, beta, order)
         if sens_error == np.inf:
             return BAD_NUMBER, np.inf, 1.0, iterations
-        if p.sens_test:
+        if o.sens_test:
             error = max(error, sens_error)
     return CONVERGED, error, rate, iterations
 
 
 @compiled()
-def write_outputs(p, w, tau, h, order, t_out, first, x_out, s_out):
-    """Write every output time up to `tau` from the history; return the index of the next one."""
-    while first < t_out.size and t_out[first] - p.t0 <= tau:
+def write_outputs(p, w, tau, h, order, limit, t_out, first, x_out, s_out):
+    """Write every output time up to `limit` from the history that ends at `tau`; return the index of the next one."""
+    while first < t_out.size and t_out[first] - p.t0 <= limit:
         s = (t_out[first] - p.t0 - tau) / h
         interpolate(w.D, order, s, x_out[first])
         if w.DS.shape[1] > 0:
@@ -422,13 +377,24 @@ def write_outputs(p, w, tau, h, order, t_out, first, x_out, s_out):
 
 
 @compiled()
-def integrate_segment(p, w, t_out, max_steps, x_out, s_out):
-    """Integrate one smooth piece; the one function that the driver calls.
+def stop_at(p, w, theta, tau, h, order, t_out, next_out, x_out, s_out):
+    """Make a part `theta` of the step that ended at `tau` the end of the segment; return its time."""
+    write_outputs(p, w, tau, h, order, tau - h + theta * h, t_out, next_out, x_out, s_out)
+    copy(w.roots.x, w.D[0])
+    if w.DS.shape[1] > 0:
+        interpolate(w.DS, order, theta - 1.0, w.s)
+        copy(w.s, w.DS[0])
+    return p.t0 + (tau - h) + theta * h
+
+
+@compiled()
+def integrate_segment(p, o, w, t_out, x_out, s_out):
+    """Integrate one smooth piece; the one function that `run` calls.
 
     Parameters
     ----------
     p : Problem
-        Addresses, constants (n_c,), time span, atol (n,), 1/\\|p\\| (n_theta,), options.
+    o : Options
     w : Work
         Fresh from `make_work`; ``D[0]``, ``DS[0]`` and ``counts`` hold the end state, its sensitivities and counts afterwards.
     t_out : ndarray, shape (m,)
@@ -443,52 +409,57 @@ def integrate_segment(p, w, t_out, max_steps, x_out, s_out):
     t : float
         Time reached.
     """
-    span = p.t1 - p.t0
+    span, counts = p.t1 - p.t0, w.counts
     h = start(p, w)
     tau, order, same, failures = 0.0, 1, 0, 0  # same: steps since the last change of step or order
     new_matrix, rate, finite = True, 1.0, h > 0.0
-    status = SUCCESS if finite else NOT_FINITE
-    next_out = write_outputs(p, w, tau, 1.0, 0, t_out, 0, x_out, s_out)
-    while tau < span and status == SUCCESS:
-        if w.counts[STEPS] + w.counts[REJECTED] + w.counts[NEWTON_FAILURES] >= max_steps:
-            status = MAX_STEPS
+    status = system.SUCCESS if finite else system.NOT_FINITE
+    next_out = write_outputs(p, w, tau, 1.0, 0, tau, t_out, 0, x_out, s_out)
+    if p.n_roots > 0:
+        set_truth(p, w.roots, p.t0, w.D[0])
+    while tau < span and status == system.SUCCESS:
+        if counts[system.STEPS] + counts[system.REJECTED] + counts[system.NEWTON_FAILURES] >= o.max_steps:
+            status = system.MAX_STEPS
             break
         if tau + h <= tau * (1 + 16 * EPS) and tau + h < span:
-            status = STEP_TOO_SMALL if finite else NOT_FINITE
+            status = system.STEP_TOO_SMALL if finite else system.NOT_FINITE
             break
         factor, target = 1.0, order
         landing = 1.001 * h >= span - tau  # stretched a little rather than left with a sliver
         if landing and h != span - tau:
-            factor = (span - tau) / h
-            rescale(w.D, order, factor, w.T)
-            rescale(w.DS, order, factor, w.T)
+            rescale(w.D, order, (span - tau) / h, w.T)
+            rescale(w.DS, order, (span - tau) / h, w.T)
             h, same, new_matrix, rate = span - tau, 0, True, 1.0
-            factor = 1.0
         end = span if landing else tau + h
-        outcome, error, rate, iterations = attempt(p, w, end, h, order, new_matrix, rate)
+        outcome, error, rate, iterations = attempt(p, o, w, end, h, order, new_matrix, rate)
         finite = outcome != BAD_NUMBER
         if outcome == IMPOSSIBLE:
-            w.counts[REJECTED] += 1
+            counts[system.REJECTED] += 1
             factor = 0.25
         elif outcome != CONVERGED:
-            w.counts[NEWTON_FAILURES] += 1
+            counts[system.NEWTON_FAILURES] += 1
             factor = 0.25 if new_matrix or outcome == BAD_NUMBER else 1.0
             new_matrix, rate = True, 1.0
         elif error > 1.0:
-            w.counts[REJECTED] += 1
+            counts[system.REJECTED] += 1
             failures += 1
             factor = max(0.1, 1.0 / (MARGIN_SAME * error ** (1.0 / (order + 1)))) if failures < 3 else 0.2
             target = order if failures < 3 else 1  # the history is of no use: reloaded below
         else:
-            w.counts[STEPS] += 1
+            counts[system.STEPS] += 1
             advance(w.D, order, w.d)
             if w.DS.shape[1] > 0:
                 advance(w.DS, order, w.ds)
+            if p.n_roots > 0:
+                as_powers(w.D, order, w.roots.poly)
+                theta = find_root(p, w.roots, p.t0 + (end - h), h, counts)
+                if theta >= 0.0:
+                    return system.ROOT, stop_at(p, w, theta, end, h, order, t_out, next_out, x_out, s_out)
             tau, failures, same = end, 0, same + 1
             new_matrix = iterations > 2 or rate > SLOW_RATE
-            next_out = write_outputs(p, w, tau, h, order, t_out, next_out, x_out, s_out)
+            next_out = write_outputs(p, w, tau, h, order, tau, t_out, next_out, x_out, s_out)
             if same > order:
-                target, factor = choose(p, w, order, error)
+                target, factor = choose(o, w, order, error)
         if factor != 1.0 or target != order:
             order = target
             rescale(w.D, order, factor, w.T)

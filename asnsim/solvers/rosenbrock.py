@@ -3,8 +3,8 @@ r"""Rosenbrock methods Rodas4 and Rodas5P: linearly implicit, L-stable, one fact
 A step of size h from :math:`x_n` solves s linear systems with one matrix, J and :math:`\partial_t f` taken at
 :math:`(t_n, x_n)` (section IV.7 of [1]_),
 
-.. math:: \Bigl(\frac{1}{h\gamma} I - J\Bigr) u_i = f\Bigl(t_n + \alpha_i h, x_n + \sum_{j<i} a_{ij} u_j\Bigr)
-          + \sum_{j<i} \frac{c_{ij}}{h} u_j + \gamma_i h\, \partial_t f,
+.. math:: \Bigl(\frac{1}{h\gamma} M - J\Bigr) u_i = f\Bigl(t_n + \alpha_i h, x_n + \sum_{j<i} a_{ij} u_j\Bigr)
+          + M \sum_{j<i} \frac{c_{ij}}{h} u_j + \gamma_i h\, \partial_t f,
           \qquad x_{n+1} = x_n + \sum_i m_i u_i ,
 
 and both methods are stiffly accurate: the argument of the last stage is the embedded solution, one order lower, so that the last
@@ -15,10 +15,11 @@ stage itself, :math:`u_s`, is the error estimate. Dense output is, as in section
 
 Choices that matter:
 
-- The system is multiplied by h gamma, which leaves I - h gamma J, the matrix of the NDF method.
+- The system is multiplied by h gamma, which leaves M - h gamma J, the matrix of the NDF method. M is diagonal with zeros for
+  algebraic equations (index 1), which both methods solve to the order of the differential ones.
 - Steps follow Gustafsson's predictive controller; outputs are read off the dense output and never shorten a step.
-- A right-hand side that does not move with time is recognised at the start, and its time derivative is never asked for.
-- Where it does, steps are also held to the error of the dense output, at two fixed points: still independent of the outputs.
+- Where the right-hand side moves with time, its time derivative comes from the model's kernel, and steps are also held to the
+  error of the dense output, at two fixed points: still independent of the outputs.
 - Time runs from 0 within a segment, weights come from the last accepted state, and a step that carries a pool through zero,
   where the flow cannot, is refused: all as in ``ndf.py``.
 - A failure is a status, never an exception, and every attempt counts against `max_steps`: no hang.
@@ -26,7 +27,7 @@ Choices that matter:
 Where a state is clamped by something fast (a deep plasma sink), stages lose order and NDF wins at tight tolerances; loose
 tolerances, many restarts and oscillations are where these methods pay. There are no sensitivities: use NDF.
 
-A Numba cache is keyed to the file of the outermost function: after a change in ``ndf.py`` or ``_linalg.py``, touch this file.
+A Numba cache is keyed to the file of the outermost function: after a change in ``_system.py`` and the like, touch this file.
 
 References
 ----------
@@ -45,18 +46,18 @@ from typing import ClassVar
 
 import numpy as np
 
-from asnsim.solvers import ndf
+from asnsim.solvers import _system as system
 from asnsim.solvers._history import norm
 from asnsim.solvers._kernels import Kernels, call_kernel
-from asnsim.solvers._linalg import compiled, lu_solve
+from asnsim.solvers._linalg import compiled
+from asnsim.solvers._roots import find_root, make_root_work, set_truth
+from asnsim.solvers._system import EPS, copy, factorise, leaves_domain, make_problem, solve, weigh
 
 __all__ = ["RODAS4", "RODAS5P", "Rodas4", "Rodas5P", "Rosenbrock", "Tableau", "integrate_segment", "run"]
 
 ACCEPTED, TOO_LARGE, BAD_NUMBER, IMPOSSIBLE = 0, 1, 2, 3  # outcomes of an attempt
 SAFETY, SHRINK_MAX, GROWTH_MAX = 0.9, 5.0, 6.0  # of the step controller, as in the code of [1]
 ERROR_FLOOR = 0.01  # an error remembered as smaller than this would promise too much
-SHIFT = 1e-5  # difference of time in df/dt, in units of the step
-EPS = np.finfo(np.float64).eps
 
 # a (s+1, s): arguments of the stages and, as last row, the weights m of the solution; c (s, s); alpha, gammas (s,): row sums of
 # the matrices alpha and gamma; dense (l, s): H; order: p-hat + 1, the power of h in the error estimate.
@@ -158,25 +159,18 @@ class Rodas5P(Rosenbrock):
     tableau: ClassVar[Tableau] = RODAS5P
 
 
-# What a segment needs and never changes / the buffers it works in; `factorise`, `weigh` and `leaves_domain` of NDF know both by
-# the names of their fields. D (1, n) is the last accepted state, x (n,) the new one, u (s, n) the stages, k (l, n) dense output.
-Problem = namedtuple("Problem", "rhs jac c t0 t1 atol rtol lu_factor lu_solve lu_size")
-Work = namedtuple("Work", "D x f r w slope y signed J J_flat LU pivots lu u k counts")
+# Buffers, by the names that `asnsim.solvers._system` knows. D (1, n) is the last accepted state, x (n,) the new one, u (s, n) the
+# stages, k (l, n) dense output, y and slope (n,) scratch and df/dt.
+Work = namedtuple("Work", "D x f r w slope y signed J LU pivots lu u k roots counts")
 
 
-def make_problem(kernels: Kernels, t0: float, t1: float, c: np.ndarray, atol: np.ndarray, rtol: float) -> Problem:
-    """Gather what a segment needs; arguments as in `integrate`, arrays contiguous float64."""
-    sparse = kernels.lu_size if kernels.lu_factor else 0
-    return Problem(kernels.rhs, kernels.jac, c, t0, t1, atol, float(rtol), kernels.lu_factor, kernels.lu_solve, sparse)
-
-
-def make_work(x0: np.ndarray, tableau: Tableau, lu_size: int) -> Work:
-    """Allocate the buffers of a segment and put the start (n,) into them; J is zero, as the kernel demands."""
-    n, jacobian = x0.size, np.zeros((x0.size, x0.size))
+def make_work(kernels: Kernels, x0: np.ndarray, tableau: Tableau) -> Work:
+    """Allocate the buffers of a segment and put the start (n,) into them; slope is zero, as its kernel demands."""
+    n = x0.size
     return Work(
-        x0.reshape(1, n).copy(), *(np.zeros(n) for _ in range(6)), x0 < 0.0, jacobian, jacobian.reshape(-1), np.zeros((n, n)),
-        np.zeros(n, np.int64), np.zeros(lu_size + 1), np.zeros((tableau.alpha.size, n)), np.zeros((len(tableau.dense), n)),
-        np.zeros(6, np.int64),
+        x0.reshape(1, n).copy(), *np.zeros((6, n)), x0 < 0.0, np.zeros(len(kernels.pattern)), np.zeros((n, n)),
+        np.zeros(n, np.int64), np.zeros(kernels.lu_size + 1), np.zeros((tableau.alpha.size, n)),
+        np.zeros((len(tableau.dense), n)), make_root_work(n, kernels.n_roots), np.zeros(6, np.int64),
     )  # fmt: skip
 
 
@@ -194,19 +188,12 @@ def run(solver, kernels, t0, t1, x0, c, t_out, atol, x_out):
         As of NDF; a Newton failure is here an attempt that met a singular matrix or a number that is not finite.
     """
     p = make_problem(kernels, t0, t1, c, atol, solver.rtol)
-    w = make_work(x0, solver.tableau, p.lu_size)
+    w = make_work(kernels, x0, solver.tableau)
     status, t = integrate_segment(p, solver.tableau, w, t_out, solver.max_steps, x_out)
-    return status, t, w.D[0].copy(), w.counts
+    return status, t, w.D[0], w.counts
 
 
 # ---- one step ----
-
-
-@compiled()
-def copy(x, out):
-    """Set ``out = x``; a slice assignment would allocate."""
-    for q in range(out.size):
-        out[q] = x[q]
 
 
 @compiled(fastmath={"contract"})
@@ -221,27 +208,15 @@ def combine(weights, u, x, out):
 
 
 @compiled(fastmath={"contract"})
-def right_side(weights, i, u, gamma, beta, f, out):
-    """Set ``out = beta f + gamma sum_{j<i} weights_j u_j``."""
-    for q in range(out.size):
-        out[q] = beta * f[q]
+def right_side(weights, i, u, gamma, beta, mass, f, out):
+    """Set ``out = beta f + gamma M sum_{j<i} weights_j u_j``."""
+    out[:] = 0.0
     for j in range(i):
         weight, stage = gamma * weights[j], u[j]
         for q in range(out.size):
             out[q] += weight * stage[q]
-
-
-@compiled()
-def time_derivative(p, w, t, shift):
-    """Set ``w.slope`` to the forward difference of f in time at (t, last state), within the segment."""
-    last, f, slope = w.D[0], w.f, w.slope
-    later = min(t + max(shift, 1024 * EPS * abs(t)), p.t1)
-    call_kernel(p.rhs, t, last, p.c, f)
-    call_kernel(p.rhs, later, last, p.c, slope)
-    w.counts[ndf.RHS] += 2
-    reciprocal = 1.0 / (later - t) if later > t else 0.0
-    for q in range(slope.size):
-        slope[q] = (slope[q] - f[q]) * reciprocal
+    for q in range(out.size):
+        out[q] = mass[q] * out[q] + beta * f[q]
 
 
 @compiled()
@@ -281,12 +256,18 @@ def interpolate_slope(w, s, out):
 
 
 @compiled()
-def solve(p, w, b):
-    """Solve with the matrix factorised last, in place."""
-    if w.lu[p.lu_size] > 0.0:
-        call_kernel(p.lu_solve, 0.0, w.lu, p.c, b)
-    else:
-        lu_solve(w.LU, w.pivots, b)
+def as_powers(w):
+    """Write the dense output of the step just made as powers of the part of it, into ``w.roots.poly``."""
+    poly, last, x = w.roots.poly, w.D[0], w.x
+    poly[:] = 0.0
+    for q in range(x.size):
+        poly[0, q] = last[q]
+        poly[1, q] = x[q] - last[q]
+    for degree in range(w.k.shape[0]):
+        row, one, two = w.k[degree], poly[degree + 1], poly[degree + 2]
+        for q in range(x.size):
+            one[q] += row[q]
+            two[q] -= row[q]
 
 
 @compiled()
@@ -302,9 +283,9 @@ def dense_error(p, m, w, t, h):
         interpolate(w, s, y)
         interpolate_slope(w, s, r)
         call_kernel(p.rhs, min(t + s * h, p.t1), y, p.c, f)
-        w.counts[ndf.RHS] += 1
+        w.counts[system.RHS] += 1
         for q in range(r.size):
-            r[q] = beta * f[q] - m.gamma * r[q]
+            r[q] = beta * f[q] - m.gamma * p.mass[q] * r[q]
         solve(p, w, r)
         size = norm(r, w.w)
         if not size <= largest:  # also takes NaN
@@ -313,7 +294,7 @@ def dense_error(p, m, w, t, h):
 
 
 @compiled()
-def attempt(p, m, w, tau, h, timed):
+def attempt(p, m, w, tau, h):
     """Try one step from `tau`, leaving the new state in ``w.x`` and the stages in ``w.u``.
 
     Parameters
@@ -323,8 +304,6 @@ def attempt(p, m, w, tau, h, timed):
     w : Work
     tau, h : float
         Time since the start of the segment, and the step.
-    timed : bool
-        Whether f depends on time explicitly.
 
     Returns
     -------
@@ -334,25 +313,25 @@ def attempt(p, m, w, tau, h, timed):
     """
     last, x, f, u, slope, c = w.D[0], w.x, w.f, w.u, w.slope, p.c
     t, beta, stages = p.t0 + tau, h * m.gamma, m.alpha.size
-    ndf.weigh(p, w)
-    if not ndf.factorise(p, w, t, last, beta):
+    weigh(p, w)
+    if not factorise(p, w, t, last, beta):
         return BAD_NUMBER, np.inf
-    if timed:
-        time_derivative(p, w, t, SHIFT * h)
+    if p.dfdt != 0:
+        call_kernel(p.dfdt, t, last, c, slope)
     for i in range(stages):
         right = u[i]
         combine(m.a[i, :i], u, last, x)
         call_kernel(p.rhs, min(t + m.alpha[i] * h, p.t1), x, c, f)
-        right_side(m.c[i], i, u, m.gamma, beta, f, right)
-        if timed:
+        right_side(m.c[i], i, u, m.gamma, beta, p.mass, f, right)
+        if p.dfdt != 0:
             factor = beta * m.gammas[i] * h
             for q in range(right.size):
                 right[q] += factor * slope[q]
         solve(p, w, right)
-    w.counts[ndf.RHS] += stages
+    w.counts[system.RHS] += stages
     combine(m.a[stages], u, last, x)
     error = norm(u[stages - 1], w.w)
-    if timed and error <= 1.0:
+    if p.dfdt != 0 and error <= 1.0:
         between = dense_error(p, m, w, t, h)
         if not between <= error:  # also takes NaN
             error = between
@@ -360,50 +339,31 @@ def attempt(p, m, w, tau, h, timed):
         return BAD_NUMBER, np.inf
     if error > 1.0:
         return TOO_LARGE, error
-    return IMPOSSIBLE if ndf.leaves_domain(p, w, min(t + h, p.t1)) else ACCEPTED, error
+    return IMPOSSIBLE if leaves_domain(p, w, min(t + h, p.t1)) else ACCEPTED, error
 
 
 @compiled()
-def depends_on_time(p, w):
-    """Whether f depends on time explicitly.
-
-    Compared bit by bit at times that no schedule would choose, and at a state without zeros, which would hide a factor of time.
-    What is not a number counts as dependent: the derivative then costs two evaluations a step and does no harm.
-    """
-    x0, x, f, r = w.D[0], w.x, w.f, w.r
-    for q in range(x.size):
-        x[q] = abs(x0[q]) + p.atol[q] / p.rtol
-    call_kernel(p.rhs, p.t0, x, p.c, f)
-    w.counts[ndf.RHS] += 1
-    for share in (0.2360679, 0.6180339, 1.0):
-        call_kernel(p.rhs, p.t0 + share * (p.t1 - p.t0), x, p.c, r)
-        w.counts[ndf.RHS] += 1
-        for q in range(x.size):
-            if not f[q] == r[q]:
-                return True
-    return False
-
-
-@compiled()
-def first_step(p, m, w, timed):
+def first_step(p, m, w):
     """Return the first step, or 0 if the derivative at the start is not finite.
 
     With x'' = J f + df/dt and the rate r = |x''|/|x'|, the error is guessed to be h^p r^(p-2) |x''| and kept below a quarter of
     the tolerance; no state changes by more than a tenth.
     """
     n, span = w.x.size, p.t1 - p.t0
-    ndf.weigh(p, w)
-    if timed:
-        time_derivative(p, w, p.t0, 1e-7 * span)
+    weigh(p, w)
     call_kernel(p.rhs, p.t0, w.D[0], p.c, w.f)
     call_kernel(p.jac, p.t0, w.D[0], p.c, w.J)
-    w.counts[ndf.RHS] += 1
-    w.counts[ndf.JAC] += 1
+    w.counts[system.RHS] += 1
+    w.counts[system.JAC] += 1
+    if p.dfdt != 0:
+        call_kernel(p.dfdt, p.t0, w.D[0], p.c, w.slope)
     for i in range(n):
-        second = w.slope[i]
-        for j in range(n):
-            second += w.J[i, j] * w.f[j]
-        w.r[i] = second
+        w.f[i] *= p.mass[i]
+        w.r[i] = w.slope[i]
+    for e in range(p.pattern.shape[0]):
+        w.r[p.pattern[e, 0]] += w.J[e] * w.f[p.pattern[e, 1]]
+    for i in range(n):
+        w.r[i] *= p.mass[i]
     speed, bend = norm(w.f, w.w), norm(w.r, w.w)
     if not speed < np.inf:
         return 0.0
@@ -419,12 +379,12 @@ def first_step(p, m, w, timed):
 
 
 @compiled()
-def write_outputs(p, m, w, tau, h, end, t_out, first, x_out):
-    """Write every output time of the step from `tau` to `end` just accepted; return the index of the next one."""
-    if first == t_out.size or t_out[first] - p.t0 > end:
+def write_outputs(p, m, w, tau, h, end, limit, t_out, first, x_out):
+    """Write every output time up to `limit` of the step from `tau` to `end` just accepted; return the index of the next one."""
+    if first == t_out.size or t_out[first] - p.t0 > limit:
         return first
     prepare_dense(m, w)
-    while first < t_out.size and t_out[first] - p.t0 <= end:
+    while first < t_out.size and t_out[first] - p.t0 <= limit:
         if t_out[first] - p.t0 < end:
             interpolate(w, (t_out[first] - p.t0 - tau) / h, x_out[first])
         else:
@@ -455,43 +415,52 @@ def integrate_segment(p, m, w, t_out, max_steps, x_out):
     t : float
         Time reached.
     """
-    span, power = p.t1 - p.t0, 1.0 / m.order
-    timed = depends_on_time(p, w)
-    h, tau, h_last, error_last, retry = first_step(p, m, w, timed), 0.0, 0.0, 1.0, False
+    span, power, counts = p.t1 - p.t0, 1.0 / m.order, w.counts
+    h, tau, h_last, error_last, retry = first_step(p, m, w), 0.0, 0.0, 1.0, False
     finite = h > 0.0
     next_out = 0
     while next_out < t_out.size and t_out[next_out] <= p.t0:
         copy(w.D[0], x_out[next_out])
         next_out += 1
+    if p.n_roots > 0:
+        set_truth(p, w.roots, p.t0, w.D[0])
     while tau < span:
         if not finite and tau == 0.0 and h == 0.0:
-            return ndf.NOT_FINITE, p.t0
-        if w.counts[ndf.STEPS] + w.counts[ndf.REJECTED] + w.counts[ndf.NEWTON_FAILURES] >= max_steps:
-            return ndf.MAX_STEPS, p.t0 + tau
+            return system.NOT_FINITE, p.t0
+        if counts[system.STEPS] + counts[system.REJECTED] + counts[system.NEWTON_FAILURES] >= max_steps:
+            return system.MAX_STEPS, p.t0 + tau
         if tau + h <= tau * (1 + 16 * EPS) and tau + h < span:
-            return ndf.STEP_TOO_SMALL if finite else ndf.NOT_FINITE, p.t0 + tau
+            return system.STEP_TOO_SMALL if finite else system.NOT_FINITE, p.t0 + tau
         landing = 1.001 * h >= span - tau  # stretched a little rather than left with a sliver
         if landing:
             h = span - tau
-        outcome, error = attempt(p, m, w, tau, h, timed)
+        outcome, error = attempt(p, m, w, tau, h)
         finite = outcome != BAD_NUMBER
         if outcome == BAD_NUMBER or outcome == IMPOSSIBLE:
-            w.counts[ndf.NEWTON_FAILURES if outcome == BAD_NUMBER else ndf.REJECTED] += 1
+            counts[system.NEWTON_FAILURES if outcome == BAD_NUMBER else system.REJECTED] += 1
             h, retry = 0.25 * h, True
             continue
         error = max(error, 1e-10)
         factor = SAFETY / error**power
         if outcome == TOO_LARGE:
-            w.counts[ndf.REJECTED] += 1
+            counts[system.REJECTED] += 1
             h, retry = h * max(factor, 1.0 / SHRINK_MAX), True
             continue
         if h_last > 0.0:  # the trend of the error, as far as it warns
             factor = min(factor, SAFETY * h / h_last * (error_last / error**2) ** power)
         factor = min(max(factor, 1.0 / SHRINK_MAX), 1.0 if retry else GROWTH_MAX)
         end = span if landing else tau + h
-        w.counts[ndf.STEPS] += 1
-        next_out = write_outputs(p, m, w, tau, h, end, t_out, next_out, x_out)
+        counts[system.STEPS] += 1
+        if p.n_roots > 0:
+            prepare_dense(m, w)
+            as_powers(w)
+            theta = find_root(p, w.roots, p.t0 + tau, h, counts)
+            if theta >= 0.0:
+                write_outputs(p, m, w, tau, h, end, tau + theta * h, t_out, next_out, x_out)
+                copy(w.roots.x, w.D[0])
+                return system.ROOT, p.t0 + tau + theta * h
+        next_out = write_outputs(p, m, w, tau, h, end, end, t_out, next_out, x_out)
         copy(w.x, w.D[0])
         h_last, error_last, retry = h, max(error, ERROR_FLOOR), False
         tau, h = end, h * factor
-    return ndf.SUCCESS, p.t1
+    return system.SUCCESS, p.t1

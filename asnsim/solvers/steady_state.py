@@ -65,6 +65,8 @@ class _Model:
         self._rhs, self._jac = python_callable(kernels.rhs), python_callable(kernels.jac)
         self._c, self._free, self._t = c, free, t
         self._x, self._f, self._J = x0.copy(), np.zeros(kernels.n), np.zeros((kernels.n, kernels.n))
+        self._rows, self._columns = kernels.pattern.T
+        self._entries = np.zeros(len(kernels.pattern))
 
     def f(self, y):
         self._x[self._free] = y
@@ -73,7 +75,8 @@ class _Model:
 
     def J(self, y):
         self._x[self._free] = y
-        self._jac(self._t, self._x, self._c, self._J)
+        self._jac(self._t, self._x, self._c, self._entries)
+        self._J[self._rows, self._columns] = self._entries
         return self._J[np.ix_(self._free, self._free)].copy()
 
     def full(self, y):

@@ -1,5 +1,6 @@
-"""Compiled kernels against the graph, and the disk cache: hit, rebuilt, never trusted."""
+"""Compiled kernels against the graph, at every level and in lanes; the disk cache: hit, rebuilt, never trusted."""
 
+import ctypes
 import hashlib
 import os
 import subprocess
@@ -8,10 +9,11 @@ import sys
 import numpy as np
 import pytest
 
-from asnsim import codegen
-from asnsim.codegen import CompiledSystem, compile_system
+from asnsim import machine
+from asnsim.codegen import CompiledSystem, _Core, compile_system, scaled_slot
 from asnsim.equations import build_equations
 from asnsim.library import list_recipes, load_model
+from asnsim.machine import Code, native_lanes
 from asnsim.solvers._kernels import python_callable
 
 #: Engines are kept to the end of the process: freeing a second one once crashed (see the test that frees two).
@@ -35,38 +37,128 @@ def call(address, t, x, c, shape):
     return out
 
 
+def magnitude(graph, roots, t, x, c):
+    """What each value is made of: every term taken by its size. Rounding, fused or not, is small against this."""
+    values, sizes = {}, {}
+    for index in graph.reachable(roots):
+        op, *args = graph.nodes[index]
+        values[index] = abs(float(graph.evaluate([index], t, x, c)[0]))
+        if op in ("add", "sub"):
+            sizes[index] = sum(sizes[a] for a in args)
+        elif op == "mul":
+            sizes[index] = sizes[args[0]] * sizes[args[1]]
+        elif op == "recip":  # relative error of the argument, kept
+            sizes[index] = sizes[args[0]] / values[args[0]] ** 2
+        elif op == "less":
+            sizes[index] = max(sizes[a] for a in args[2:])
+        else:
+            sizes[index] = values[index]
+    return np.array([sizes[root] for root in roots])
+
+
+def tables(system):
+    jacobian = system.jacobian()
+    return {"rhs": list(system.rhs), "jac": list(jacobian.values()), "volumes": list(system.divisors)}
+
+
 @pytest.mark.parametrize("recipe", list_recipes())
 def test_kernels_agree_with_the_graph(recipe):
     model = load_model(recipe)
     system = build_equations(model)
-    theta = (*system.constants[::9], system.states[0])
+    theta = (*system.constants[::9], system.states[0], f"input:{system.states[1]}")
     selected = tuple(list(model.rules)[::3]) + (system.states[1], model.reactions[0].id if model.reactions else system.states[0])
     compiled = compile_system(system, theta, selected)
     x, c = point(system, model)
     n, m = system.n, len(theta)
+    full = compiled.prepare(c)
+    full[scaled_slot(compiled, theta[-1])] = 2.5
 
-    def dense(entries, shape):
-        out = np.zeros(shape)
-        nodes = system.graph.evaluate(list(entries.values()), 1.5, x, c)
-        for (i, j), v in zip(entries, nodes, strict=True):
-            out[i, j] = v
-        return out
-
-    columns = [system.constants.index(name) if name in system.constants else -1 - k for k, name in enumerate(theta)]
-    roots = [system.observable(name) for name in selected]
-    expected = {
-        "rhs": np.array(system.graph.evaluate(system.rhs, 1.5, x, c), float),
-        "jac": dense(system.jacobian(), (n, n)),
-        "dfdp": dense(system.parameter_derivatives(system.rhs, columns), (n, m)),
-        "obs": np.array(system.graph.evaluate(list(system.observables.values()), 1.5, x, c), float),
-        "obs_x": dense(system.state_derivatives(roots), (len(roots), n)),
-        "obs_p": dense(system.parameter_derivatives(roots, columns), (len(roots), m)),
-    }
-    for name, want in expected.items():
-        found = call(getattr(compiled, name), 1.5, x, compiled.prepare(c), want.shape)
+    def agree(name, found, nodes):
+        want = np.array(system.graph.evaluate(nodes, 1.5, x, c), float)
         assert np.isfinite(want).all()
-        np.testing.assert_allclose(found, want, rtol=1e-13, atol=0, err_msg=name)
-    assert not call(compiled.dfdp, 1.5, x, c, (n, m))[:, -1].any(), "an initial value has no explicit derivative"
+        error = np.abs(found - want) / magnitude(system.graph, nodes, 1.5, x, c).clip(1e-300)
+        assert error.max() < 1e-13, name
+
+    for name, nodes in (tables(system) | {"selected": [system.observable(one) for one in selected]}).items():
+        agree(name, call(compiled.address(name), 1.5, x, full, len(nodes)), nodes)
+    places = [system.constants.index(name) for name in theta[:-2]] + [len(system.constants) + 1]
+    entries = system.parameter_derivatives(system.rhs, places)
+    found = call(compiled.address("dfdp"), 1.5, x, full, (n, m))
+    assert not found[:, -2].any(), "an initial value has no explicit derivative"
+    found[:, -1] /= 2.5
+    found = np.delete(found, -2, axis=1)
+    agree("dfdp", np.array([found[place] for place in entries]), list(entries.values()))
+    found[tuple(np.array(list(entries)).T)] = 0.0
+    assert not found.any(), "only structural entries are written"
+    assert compiled.address("dfdt") == compiled.address("roots") == 0
+
+
+@pytest.mark.parametrize("recipe", list_recipes())
+def test_levels_and_lanes_give_the_same_bits(recipe):
+    """However much effort the compiler made, and whatever the neighbours of a lane are."""
+    model = load_model(recipe)
+    system = build_equations(model)
+    core = _Core(system)
+    sources = {"quick": core._source()}
+    quick = Code(sources["quick"])
+    thorough = Code(sources["quick"], thorough=True)
+    KEPT.extend([core, quick, thorough])
+    assert thorough.is_thorough and "fast" not in sources["quick"] and "contract" not in sources["quick"]
+    width, n = native_lanes(), system.n
+    points = [point(system, model, seed) for seed in range(width)]
+    columns = [(x, compile_system(system).prepare(c)) for x, c in points]
+    xs, cs = (np.ascontiguousarray(np.array(part).T) for part in zip(*columns, strict=True))
+    times = np.linspace(0.3, 0.9, width)
+    rhs, jac = np.zeros((n, width)), np.zeros((len(core.pattern), width))
+    lu, b = np.zeros((core.lu.size + 1, width)), np.ones((n, width))
+    lanes(core.lanes().address("rhs_lanes"), times, xs, cs, rhs)
+    lanes(core.lanes().address("jac_lanes"), times, xs, cs, jac)
+    lanes(core.lanes().address("lu_factor_lanes"), times * 0.01, jac, cs, lu)
+    lanes(core.lanes().address("lu_solve_lanes"), times, lu, cs, b)
+    for k, (x, c) in enumerate(columns):
+        results = []
+        for code in (quick, thorough):
+            one = {"rhs": call(code.address("rhs"), times[k], x, c, n), "jac": call(code.address("jac"), times[k], x, c, len(core.pattern))}
+            one["lu"] = call(code.address("lu_factor"), times[k] * 0.01, one["jac"], c, core.lu.size + 1)
+            one["b"] = np.ones(n)
+            python_callable(code.address("lu_solve"))(0.0, one["lu"], c, one["b"])
+            results.append(one)
+        for name, together in (("rhs", rhs), ("jac", jac), ("lu", lu), ("b", b)):
+            assert np.isfinite(results[0][name]).all()
+            np.testing.assert_array_equal(results[0][name], results[1][name], err_msg=name)
+            np.testing.assert_array_equal(results[0][name], together[:, k], err_msg=name)
+
+
+def lanes(address, t, x, c, out):
+    ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)(address)(*(a.ctypes.data for a in (t, x, c, out)))
+
+
+def test_better_code_comes_beside_and_is_taken(cache):
+    code = Code("define double @twice(double %x) {\n  %y = fmul double %x, 2.0\n  ret double %y\n}")
+    KEPT.append(code)
+    first = code.address("twice")
+    assert not code.is_thorough and code.address("missing") == 0
+    code.improve()
+    code.improve()
+    code._coming.result(60)
+    assert code.is_thorough and code.address("twice") != first
+    for address in (first, code.address("twice")):
+        assert ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(address)(1.5) == 3.0
+    again = Code(code._source)
+    KEPT.append(again)
+    assert again.is_thorough, "the better object is taken from the cache at once"
+
+
+def test_a_system_that_is_used_again_is_improved(one_compartment):
+    system = build_equations(one_compartment)
+    compiled = CompiledSystem(system)
+    KEPT.append(compiled)
+    compiled.called()
+    assert compiled._core.code._coming is None
+    compiled.called()
+    if compiled._core.code._coming:
+        compiled._core.code._coming.result(60)
+    assert compiled._core.code.is_thorough
 
 
 def test_kernels_do_not_write_into_their_inputs():
@@ -75,7 +167,7 @@ def test_kernels_do_not_write_into_their_inputs():
     x, c = system.arrays(model)
     before = x.copy(), c.copy()
     compiled = compile_system(system)
-    call(compiled.rhs, 0.0, x, compiled.prepare(c), system.n)
+    call(compiled.address("rhs"), 0.0, x, compiled.prepare(c), system.n)
     np.testing.assert_array_equal(x, before[0])
     np.testing.assert_array_equal(c, before[1])
 
@@ -100,8 +192,8 @@ def test_engines_can_be_freed():
 def cache(tmp_path, monkeypatch):
     """A cache folder of its own, and the list of objects written to it."""
     monkeypatch.setenv("ASNSIM_CACHE", str(tmp_path))
-    written, write = [], codegen._write_object
-    monkeypatch.setattr(codegen, "_write_object", lambda key, body: (written.append(key), write(key, body)))
+    written, write = [], machine._write_object
+    monkeypatch.setattr(machine, "_write_object", lambda key, body: (written.append(key), write(key, body)))
     return tmp_path / "kernels", written
 
 
@@ -122,7 +214,7 @@ def teaching():
 
     def evaluate():
         compiled = compiled_anew(system)
-        return call(compiled.rhs, 0.0, x, compiled.prepare(c), system.n)
+        return call(compiled.address("rhs"), 0.0, x, compiled.prepare(c), system.n)
 
     return system, evaluate, expected
 
@@ -147,13 +239,13 @@ def test_second_process_hits_the_cache(cache, teaching):
     folder, _ = cache
     teaching[1]()
     code = (
-        "import asnsim; from asnsim import codegen; from asnsim.equations import build_equations\n"
+        "import asnsim; from asnsim import codegen, machine; from asnsim.equations import build_equations\n"
         "def refuse(*a): raise SystemExit('compiled again')\n"
-        "codegen._write_object = refuse\n"
-        "read = codegen._read_object; hits = []\n"
-        "codegen._read_object = lambda key: hits.append(read(key)) or hits[-1]\n"
+        "machine._write_object = refuse\n"
+        "read = machine._read_object; hits = []\n"
+        "machine._read_object = lambda key: hits.append(read(key)) or hits[-1]\n"
         "codegen.compile_system(build_equations(asnsim.load_model('teaching')))\n"
-        "assert hits and hits[0] is not None, 'missed'\n"
+        "assert hits and hits[-1] is not None, 'missed'\n"
     )
     done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": "77"}, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -195,7 +287,7 @@ def test_a_file_of_another_owner_is_not_read(cache, teaching, monkeypatch):
     folder, written = cache
     teaching[1]()
     monkeypatch.setattr(os, "getuid", lambda: os.stat(folder).st_uid + 1)
-    assert codegen._read_object(written[0]) is None and codegen._cache_folder() is None
+    assert machine._read_object(written[0]) is None and machine._cache_folder() is None
 
 
 def test_no_cache_is_no_obstacle(cache, teaching, tmp_path, monkeypatch):

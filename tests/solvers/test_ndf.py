@@ -106,6 +106,11 @@ def prothero_rhs(t, x, c, f):  # x = cos t, attracting at rate c
 
 
 @cfunc(KERNEL)
+def prothero_dfdt(t, x, c, out):
+    out[0] = c[0] * -np.sin(t) - np.cos(t)
+
+
+@cfunc(KERNEL)
 def prothero_jac(t, x, c, J):
     J[0] = -c[0]
 
@@ -152,7 +157,7 @@ def nothing_jac(t, x, c, J):
 
 ROBERTSON = Kernels(3, 0, robertson_rhs.address, robertson_jac.address)
 LINEAR = Kernels(4, 0, linear_rhs.address, linear_jac.address)
-PROTHERO = Kernels(1, 0, prothero_rhs.address, prothero_jac.address)
+PROTHERO = Kernels(1, 0, prothero_rhs.address, prothero_jac.address, dfdt=prothero_dfdt.address)
 SATURABLE = Kernels(1, 0, saturable_rhs.address, saturable_jac.address)
 SQUARE = Kernels(1, 0, square_rhs.address, square_jac.address)
 ROOT = Kernels(1, 0, root_rhs.address, root_jac.address)
