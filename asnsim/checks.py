@@ -176,6 +176,25 @@ def check_units(modules, species, states, rules, parameters) -> None:
                 _expect(f"{module.name}.{reaction.id}", reaction.rate, _multiply(amount, _PER_HOUR), dimensions, values)
 
 
+        for name, expression in module.algebraic.items():
+            _evaluate(f"{module.name}.{name}", expression, dimensions, values)
+        for event in module.events:
+            _check_event(f"{module.name}.{event.id}", event, dimensions, values)
+
+
+def _check_event(place: str, event, dimensions, values) -> None:
+    for relation in sorted(event.trigger.atoms(sympy.core.relational.Relational), key=str):
+        sides = [_evaluate(place, side, dimensions, values) for side in relation.args]
+        try:
+            _same(relation, sides, "compares")
+        except UnitError as error:
+            raise UnitError(f"{place}: {error}") from None
+    _expect(f"the delay of {place}", event.delay, _TIME, dimensions, values)
+    _expect(f"the priority of {place}", event.priority, DIMENSIONLESS, dimensions, values)
+    for name, expression in event.assignments.items():
+        _expect(f"{place}: the new value of {name}", expression, dimensions[name], dimensions, values)
+
+
 def _evaluate(place, expression, dimensions, values):
     try:
         return dimension_of(expression, dimensions, values)

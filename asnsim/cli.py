@@ -71,7 +71,7 @@ def _regimen(doses: Sequence[str] | None):
 
 
 def _simulate(model, doses, until: str, preculture: str = "", times: Sequence[float] | None = None, rtol: float = 1e-6):
-    from asnsim.simulation import preculture as before
+    from asnsim.culture import preculture as before
     from asnsim.simulation import simulate
     from asnsim.solvers import NDF
 

@@ -2,8 +2,8 @@
 
 Every scalar kernel has one signature, ``void f(double t, const double* x, const double* c, double* out)``; see `asnsim.ir` for
 that of lanes. Expressions of constants alone are hoisted: `CompiledSystem.prepare` computes them once and appends them to c.
-The Jacobian is written as the list of its structurally non-zero entries; other matrices are row-major, and only their non-zero
-entries are written, so the caller clears the buffer once.
+The Jacobian is written as the list of its structurally non-zero entries; of df/dp only the non-zero entries are written, so the
+caller clears the buffer once.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from asnsim.equations import ODESystem
 from asnsim.ir import call_suffix
 from asnsim.ir_math import library
 from asnsim.machine import Code, native_lanes
-from asnsim.sparse_lu import SparseLU, analyse, emit_factor, emit_solve
+from asnsim.sparse_lu import SparseLU, analyse, emit_factor, emit_multiply, emit_solve
 
-__all__ = ["STRAIGHT_LINE_STATES", "CompiledSystem", "compile_system", "scaled_slot"]
+__all__ = ["STRAIGHT_LINE_STATES", "CompiledSystem", "compile_system"]
 
 #: Up to this many states the factorisation is straight-line code; beyond, compiling it would cost more than it saves.
 STRAIGHT_LINE_STATES = 100
@@ -37,7 +37,8 @@ class CompiledSystem:
         The equations.
     theta : sequence of str
         Constants by which `dfdp` differentiates. An initial value has an empty column, as has a name that is empty or unknown.
-        ``'input:STATE'`` stands for what flows into a state, times a number that the caller keeps in c (see `scaled_slot`).
+        Parts joined by ``+`` add up; ``'input:STATE'`` stands for what flows into a state, times a factor that the caller keeps
+        in c at `flow_slots`.
     selected : sequence of str
         Observables whose values the kernel `selected` computes.
 
@@ -63,10 +64,12 @@ class CompiledSystem:
         """Return the address of a kernel; 0 where the system has none of that name.
 
         Of the core: ``rhs`` (n), ``jac`` (n_j), ``dfdt`` (n), ``volumes`` (n): by what an amount given into each state is
-        divided; ``roots`` (n_roots), ``prepare_constants``, ``lu_factor``, ``lu_solve``. Of this choice: ``dfdp`` (n, n_theta),
-        ``selected`` (n_selected). With the suffix ``_lanes``: ``rhs``, ``jac``, ``lu_factor``, ``lu_solve`` in lanes.
+        divided; ``roots`` (n_roots), ``prepare_constants``, ``lu_factor``, ``lu_solve``. Of this choice: ``selected``
+        (n_selected) and ``dfdp`` (n_blocks, n, V), with parameter k of state i at ``((k // V) n + i) V + k % V``, V the lanes of
+        this processor; with it ``multiply_block_lanes`` and ``solve_block_lanes`` (n, V), one matrix for all lanes. Of an
+        ensemble: ``rhs_lanes``, ``jac_lanes``, ``lu_factor_lanes``, ``lu_solve_lanes``.
         """
-        if name in ("dfdp", "selected"):
+        if name in ("dfdp", "selected", "multiply_block_lanes", "solve_block_lanes"):
             return self._extra.address(name) if self._extra else 0
         return self._core.lanes().address(name) if name.endswith(call_suffix(2)) else self._core.code.address(name)
 
@@ -87,15 +90,16 @@ class CompiledSystem:
                 code.improve(wait)
 
     @property
-    def n_constants(self) -> int:
-        """Length of c as the kernels take it: constants, inputs, hoisted values, factors of the inputs in theta."""
-        return self._core.base + len(self._core.hoisted) + sum(name.startswith("input:") for name in self.theta)
+    def flow_slots(self) -> range:
+        """Places in c of the factors d(input)/d(theta), in the order in which theta names inputs; set them after `prepare`."""
+        first = self._core.base + len(self._core.hoisted)
+        return range(first, first + sum(name.count("input:") for name in self.theta))
 
     def prepare(self, c: np.ndarray) -> np.ndarray:
         """Return constants and inputs (n_c + n_x,) followed by all that depends on them alone: what the kernels take as c."""
         if self._prepare is None:
             self._prepare = _PROTOTYPE(self.address("prepare_constants"))
-        full = np.zeros(self.n_constants)
+        full = np.zeros(self.flow_slots.stop)
         full[: self._core.base] = c[: self._core.base]
         tail = full[self._core.base :]
         self._prepare(0.0, full.ctypes.data, full.ctypes.data, tail.ctypes.data)
@@ -103,12 +107,6 @@ class CompiledSystem:
 
     def __reduce__(self):
         raise TypeError("compiled kernels hold addresses of this process; send the network and compile there")
-
-
-def scaled_slot(code: CompiledSystem, name: str) -> int:
-    """Place in c of the factor d(input)/d(theta) of an entry ``'input:STATE'`` of `theta`; set it after `prepare`."""
-    inputs = [one for one in code.theta if one.startswith("input:")]
-    return code.n_constants - len(inputs) + inputs.index(name)
 
 
 class _Core:
@@ -134,12 +132,17 @@ class _Core:
             "pattern": self.pattern,
             "mass": np.array(system.mass),
             "n_roots": len(system.roots),
-            "root_strict": np.array(system.root_strict, dtype=bool),
+            "root_strict": np.array(system.root_strict, dtype=np.int64),
         }
         if self.lu is not None:
             names = ("lu_origin", "lu_rows", "lu_eliminations", "lu_updates")
             self.structure |= dict(zip(names, self.lu.factor_steps(), strict=True))
             self.structure |= {"lu_size": self.lu.size, "lu_steps": self.lu.solve_steps()}
+
+    @property
+    def is_straight(self) -> bool:
+        """Whether the linear algebra is straight-line code."""
+        return self.lu is not None and self.system.n <= STRAIGHT_LINE_STATES
 
     def _source(self) -> str:
         graph, system = self.system.graph, self.system
@@ -149,7 +152,7 @@ class _Core:
         return "\n\n".join([library(1), *parts, *self._linear_algebra(1)])
 
     def _linear_algebra(self, width: int) -> list[str]:
-        if self.lu is None or self.system.n > STRAIGHT_LINE_STATES:
+        if not self.is_straight:
             return []
         return [emit_factor(self.lu, width), emit_solve(self.lu, width)]
 
@@ -189,22 +192,26 @@ def _hoist(system: ODESystem, roots: Iterable[int], base: int) -> dict[int, int]
 
 def _extra_source(system: ODESystem, core: _Core, theta: tuple[str, ...], selected: tuple[str, ...]) -> str:
     """Kernels of one choice of theta and observables."""
-    graph = system.graph
-    places = [_place(system, name) for name in theta]
-    found = system.parameter_derivatives(system.rhs, [place for place in dict.fromkeys(places) if place is not None])
-    order = {place: j for j, place in enumerate(dict.fromkeys(p for p in places if p is not None))}
-    first = core.base + len(core.hoisted)
-    outputs, scaled = [], 0
-    for k, (name, place) in enumerate(zip(theta, places, strict=True)):
-        factor = graph.one
-        if name.startswith("input:"):
-            factor = graph.input("c", first + scaled)
-            scaled += 1
-        if place is not None:
-            column = order[place]
-            rows = [(i, node) for (i, j), node in found.items() if j == column]
-            outputs += [(i * len(theta) + k, graph.mul(node, factor)) for i, node in rows]
-    parts = [emit(graph, "dfdp", outputs, core.hoisted)] if theta else []
+    graph, width = system.graph, native_lanes()
+    columns = [[(part, _place(system, part)) for part in name.split("+")] for name in theta]
+    places = dict.fromkeys(place for parts in columns for _, place in parts if place is not None)
+    found = system.parameter_derivatives(system.rhs, list(places))
+    order = {place: j for j, place in enumerate(places)}
+    slot = core.base + len(core.hoisted)
+    outputs: dict[int, int] = {}
+    for k, parts in enumerate(columns):
+        for part, place in parts:
+            factor = graph.one
+            if part.startswith("input:"):
+                factor, slot = graph.input("c", slot), slot + 1
+            for (i, j), node in found.items():
+                if place is not None and j == order[place]:
+                    target = ((k // width) * system.n + i) * width + k % width
+                    outputs[target] = graph.add(outputs.get(target, graph.zero), graph.mul(node, factor))
+    parts = [emit(graph, "dfdp", outputs.items(), core.hoisted)] if theta else []
+    if theta and core.is_straight:
+        parts += [library(width), emit_multiply(core.lu, width, "multiply_block")]
+        parts.append(emit_solve(core.lu, width, "solve_block", shared=True))
     if selected:
         parts.append(emit(graph, "selected", enumerate(system.observable(name) for name in selected), core.hoisted))
     return "\n\n".join([library(1), *parts])

@@ -45,6 +45,9 @@ class Dose:
         Lag, h, for this dose and all its repeats.
     cap : float or str
         Largest amount, U or umol; infinite if not given (3750 U for pegaspargase in BFM protocols).
+    name : str
+        By which sensitivities refer to it: ``theta=('NAME.amt', 'NAME.time')``; by default dose1, dose2, ... in the order of the
+        regimen.
 
     Raises
     ------
@@ -62,6 +65,7 @@ class Dose:
     f: float = 1.0
     alag: float | str = 0.0
     cap: float | str = math.inf
+    name: str = ""
 
     def __post_init__(self):
         for name in ("time", "duration", "ii", "alag"):
@@ -164,18 +168,21 @@ class Action:
         State or constant.
     value : float
         New value, amount, or amount per h (negative at the end of an infusion).
-    scaled_by : str
-        The covariate (`bsa`, `weight`) in proportion to which the amount was resolved; empty for an absolute amount.
+    slopes : mapping of str to (float, float)
+        Derivatives of `time` and `value` by the parameters of doses (``'dose1.amt'``) and covariates that they depend on.
     """
 
     time: float
     order: int
     name: str
     value: float
-    scaled_by: str = ""
+    slopes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 END, SET, BOLUS, START = range(4)
+
+#: Parameters of a dose that sensitivities can be taken by.
+DOSE_PARAMETERS = ("amt", "time", "alag", "f", "rate", "duration", "ii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +225,46 @@ class Regimen:
     def __add__(self, other: Regimen) -> Regimen:
         return Regimen(self.doses + other.doses, self.changes + other.changes)
 
+    def labels(self) -> tuple[str, ...]:
+        """Names of the doses: their own, or dose1, dose2, ... by their place.
+
+        Raises
+        ------
+        DoseError
+            If two doses have the same name.
+        """
+        found = tuple(dose.name or f"dose{k}" for k, dose in enumerate(self.doses, start=1))
+        for name in found:
+            if found.count(name) > 1:
+                raise DoseError(f"two doses are called '{name}'; give each its own name")
+        return found
+
+    def parameter(self, name: str, model: Network) -> float:
+        """Return the value of a parameter of a dose, ``'dose1.amt'``: canonical units, an amount per m^2 or kg resolved.
+
+        Raises
+        ------
+        DoseError
+            If there is no such dose, it has no such parameter, or does not use it.
+        """
+        label, _, part = name.partition(".")
+        labels = self.labels()
+        if label not in labels:
+            raise DoseError(f"'{name}' asks for a dose '{label}', which the regimen lacks{suggest(label, labels)}")
+        dose = self.doses[labels.index(label)]
+        if part not in DOSE_PARAMETERS:
+            raise DoseError(f"'{name}': a dose has no '{part}'; it has {', '.join(DOSE_PARAMETERS)}")
+        if part in ("amt", "rate"):
+            dimension = amount_dimension(model, dose.into)
+            if part == "rate":
+                dimension = tuple(x - y for x, y in zip(dimension, unit("h").dimension, strict=True))
+            value, _ = _resolve(f"the {part} '{getattr(dose, part)}'", getattr(dose, part), dimension, model, dose.into)
+        else:
+            value = getattr(dose, part)
+        if part in ("rate", "duration", "ii") and not value:
+            raise DoseError(f"'{name}': this dose has no {part}")
+        return value
+
     def actions(self, model: Network) -> list[Action]:
         """Resolve against a model: per-m^2 and per-kg doses, repeats, lags, infusions; sorted by time and order.
 
@@ -229,7 +276,7 @@ class Regimen:
             If a dose is in the wrong unit.
         """
         actions: list[Action] = []
-        for dose in self.doses:
+        for label, dose in zip(self.labels(), self.doses, strict=True):
             dimension = amount_dimension(model, dose.into)
             amount, scaled_by = _resolve(f"the dose '{dose.amt}'", dose.amt, dimension, model, dose.into)
             cap, _ = _resolve(f"the cap '{dose.cap}'", dose.cap, dimension, model, dose.into)
@@ -239,10 +286,10 @@ class Regimen:
                 raise DoseError(
                     f"the dose '{dose.amt}' follows '{scaled_by}', which a change of condition sets anew; give absolute amounts"
                 )
-            scaled_by = "" if amount > cap else scaled_by
+            growth = amount / model.parameters[scaled_by].value if scaled_by else 0.0
+            given = _Given(label, dose, min(amount, cap), rate, scaled_by, 0.0 if amount > cap else 1.0, growth)
             for repeat in range(dose.addl + 1):
-                begin = _tidy(dose.time + dose.alag + repeat * dose.ii)
-                actions += _deliver(dose, begin, min(amount, cap) * dose.f, rate, scaled_by)
+                actions += _deliver(given, repeat)
         for change in self.changes:
             for name, value in change.values.items():
                 if name not in model.parameters:
@@ -260,14 +307,53 @@ def _tidy(time: float) -> float:
     return short if abs(short - time) <= 4 * math.ulp(time) else time
 
 
-def _deliver(dose: Dose, begin: float, delivered: float, rate: float, scaled_by: str) -> list[Action]:
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A dose in canonical numbers: what is given, at which rate, and how the amount follows its own value and a covariate."""
+
+    label: str
+    dose: Dose
+    amount: float
+    rate: float
+    covariate: str
+    own: float
+    growth: float
+
+
+def _deliver(given: _Given, repeat: int) -> list[Action]:
+    """One administration, with the derivatives of its times and values."""
+    dose, rate = given.dose, given.rate
+    begin = _tidy(dose.time + dose.alag + repeat * dose.ii)
+    delivered = given.amount * dose.f
     length = delivered / rate if rate > 0 else dose.duration
     end = begin + length
+    moves = {"time": 1.0, "alag": 1.0, "ii": float(repeat)}
+    grows = {"amt": dose.f * given.own, "f": given.amount, given.covariate: given.growth * dose.f * given.own}
     if end == begin:  # a bolus, or an infusion shorter than time can tell
-        return [Action(begin, BOLUS, dose.into, delivered, scaled_by)]
+        return [Action(begin, BOLUS, dose.into, delivered, _slopes(given, moves, grows))]
     if not rate or abs((end - begin) - length) > 1e-9 * length:  # what is delivered counts, not a rate over a rounded time
         rate = delivered / (end - begin)
-    return [Action(begin, START, dose.into, rate, scaled_by), Action(end, END, dose.into, -rate, scaled_by)]
+    if given.rate > 0:
+        rates = {"rate": 1.0}
+        longer = {name: slope / rate for name, slope in grows.items()} | {"rate": -length / rate}
+    else:
+        rates = {name: slope / length for name, slope in grows.items()} | {"duration": -rate / length}
+        longer = {"duration": 1.0}
+    ends = moves | longer
+    return [
+        Action(begin, START, dose.into, rate, _slopes(given, moves, rates)),
+        Action(end, END, dose.into, -rate, _slopes(given, ends, {name: -slope for name, slope in rates.items()})),
+    ]
+
+
+def _slopes(given: _Given, times: Mapping[str, float], values: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """Derivatives under the names of sensitivities: ``'dose1.amt'``, or a covariate's own."""
+    found = {}
+    for name in dict.fromkeys([*times, *values]):
+        if name:
+            full = name if name == given.covariate else f"{given.label}.{name}"
+            found[full] = times.get(name, 0.0), values.get(name, 0.0)
+    return found
 
 
 def amount_dimension(model: Network, state: str) -> tuple[float, ...]:

@@ -18,9 +18,45 @@ from asnsim.checks import Structure
 from asnsim.derivatives import derivatives
 from asnsim.errors import ModelError, UnsupportedFeatureError, suggest
 from asnsim.expressions import Graph
-from asnsim.network import TIME, Network, symbol
+from asnsim.network import TIME, Event, Network, symbol
 
 __all__ = ["ODESystem", "build_equations"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """An event as nodes.
+
+    Parameters
+    ----------
+    event : Event
+        What it was made from.
+    condition : tuple
+        The trigger over the truths of `ODESystem.roots`: ``('leaf', j)``, ``('not', c)``, ``('and', c, ...)`` or ``('or', ...)``.
+    delay, priority : int
+        Their values.
+    assignments : tuple of (int, int)
+        State and new value.
+    """
+
+    event: Event
+    condition: tuple
+    delay: int
+    priority: int
+    assignments: tuple[tuple[int, int], ...]
+
+    def holds(self, truths: Sequence[bool]) -> bool:
+        """Whether the trigger holds, given the truth of every root's condition."""
+        return _holds(self.condition, truths)
+
+
+def _holds(condition: tuple, truths: Sequence[bool]) -> bool:
+    kind, *parts = condition
+    if kind == "leaf":
+        return bool(truths[parts[0]])
+    if kind == "not":
+        return not _holds(parts[0], truths)
+    return (all if kind == "and" else any)(_holds(part, truths) for part in parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +80,8 @@ class ODESystem:
         Nodes whose changes of sign decide the triggers of events.
     root_strict : tuple of bool
         Whether the condition behind each root is ``> 0`` rather than ``>= 0``.
+    triggers : tuple of Trigger
+        The events.
     divisors : tuple of int
         Per state the node by which an amount given into it is divided: the volume of its compartment, or one.
     observables : mapping of str to int
@@ -64,6 +102,7 @@ class ODESystem:
     mass: tuple[float, ...]
     roots: tuple[int, ...]
     root_strict: tuple[bool, ...]
+    triggers: tuple[Trigger, ...]
     divisors: tuple[int, ...]
     observables: MappingProxyType
     volumes: MappingProxyType
@@ -128,6 +167,9 @@ class ODESystem:
         """Return the equations as LaTeX lines, rules as named intermediates."""
         lines = [rf"{sympy.latex(symbol(name))} &:= {sympy.latex(e)} \\" for name, e in self.network.rules.items()]
         for name, expression in _right_hand_sides(self.network).items():
+            if name in self.network.algebraic:
+                lines.append(rf"0 &= {sympy.latex(expression)} \\")
+                continue
             lines.append(rf"\frac{{d}}{{dt}} {sympy.latex(symbol(name))} &= {sympy.latex(expression)} \\")
         return "\n".join([r"\begin{align*}", *lines, r"\end{align*}"])
 
@@ -149,8 +191,8 @@ class ODESystem:
 
 
 def _right_hand_sides(network: Network) -> dict[str, sympy.Expr]:
-    """SymPy right-hand sides with rules as names; inputs left out."""
-    rates = network.rates
+    """SymPy right-hand sides with rules as names, and what is zero of algebraic states; inputs left out."""
+    rates = network.rates | network.algebraic
     sides: dict[str, sympy.Expr] = {name: sympy.Integer(0) for name in network.states}
     for reaction in network.reactions:
         for name, number in reaction.stoichiometry.items():
@@ -193,6 +235,9 @@ def _build(structure: Structure) -> ODESystem:
     rhs = []
     for i, name in enumerate(states):
         inflow = graph.input("c", len(constants) + i)
+        if name in network.algebraic:
+            rhs.append(graph.lower(network.algebraic[name], names))
+            continue
         if name in rates:
             rhs.append(graph.add(rates[name], inflow))
             continue
@@ -207,21 +252,54 @@ def _build(structure: Structure) -> ODESystem:
             side = graph.sub(side, graph.mul(names[name], graph.div(rates[volume], names[volume])))
         rhs.append(side)
     volumes = {s.id: s.compartment for s in network.species.values()}
-    divisors = [graph.one if name in rates else names[volumes[name]] for name in states]
+    divisors = [names[volumes[name]] if name in volumes and name not in rates else graph.one for name in states]
+    relations = _relations(network.events, graph, names)
     return ODESystem(
         network.structure,
         states,
         constants,
         graph,
         tuple(rhs),
-        (1.0,) * len(states),
-        (),
-        (),
+        tuple(0.0 if name in network.algebraic else 1.0 for name in states),
+        tuple(node for node, _ in relations),
+        tuple(strict for _, strict in relations),
+        tuple(_trigger(event, graph, names, states, relations) for event in network.events),
         tuple(divisors),
         MappingProxyType(names | fluxes),
         MappingProxyType(volumes),
         network,
     )
+
+
+def _relation(relation, graph: Graph, names) -> tuple[int, bool]:
+    """A comparison as ``g > 0`` (strict) or ``g >= 0``."""
+    left, right = (graph.lower(side, names) for side in relation.args)
+    if isinstance(relation, (sympy.Lt, sympy.Le)):
+        left, right = right, left
+    return graph.sub(left, right), isinstance(relation, (sympy.Gt, sympy.Lt))
+
+
+def _relations(events, graph: Graph, names) -> list[tuple[int, bool]]:
+    """Comparisons of all triggers, each once."""
+    atoms = [a for event in events for a in sorted(event.trigger.atoms(sympy.core.relational.Relational), key=str)]
+    return list(dict.fromkeys(_relation(atom, graph, names) for atom in atoms))
+
+
+def _trigger(event: Event, graph: Graph, names, states, relations) -> Trigger:
+    def condition(expression) -> tuple:
+        if isinstance(expression, sympy.core.relational.Relational):
+            return "leaf", relations.index(_relation(expression, graph, names))
+        if isinstance(expression, sympy.Not):
+            return "not", condition(expression.args[0])
+        if isinstance(expression, (sympy.And, sympy.Or)):
+            return "and" if isinstance(expression, sympy.And) else "or", *(condition(part) for part in expression.args)
+        if expression in (sympy.true, sympy.false):
+            return ("and",) if expression == sympy.true else ("or",)
+        raise UnsupportedFeatureError(f"event '{event.id}': the trigger '{expression}' is not a comparison or several joined")
+
+    assignments = tuple((states.index(name), graph.lower(value, names)) for name, value in event.assignments.items())
+    delay, priority = graph.lower(event.delay, names), graph.lower(event.priority, names)
+    return Trigger(event, condition(event.trigger), delay, priority, assignments)
 
 
 def _accumulate(graph: Graph, total: int, number: float, flux: int) -> int:

@@ -56,6 +56,7 @@ class Graph:
         self.nodes: list[tuple] = []
         self.fixed: list[bool] = []
         self._index: dict[tuple, int] = {}
+        self._orders: dict[tuple[int, ...], list[int]] = {}
         self.zero = self.const(0.0)
         self.one = self.const(1.0)
         self.minus = self.const(-1.0)
@@ -268,6 +269,12 @@ class Graph:
                 stack.extend(args)
         return sorted(seen)  # a node is made after its arguments, so index order is evaluation order
 
+    def _order(self, roots: tuple[int, ...]) -> list[int]:
+        """`reachable`, remembered: what lies under a node never changes."""
+        if roots not in self._orders:
+            self._orders[roots] = self.reachable(roots)
+        return self._orders[roots]
+
     def evaluate(self, roots: Sequence[int], t, x: np.ndarray, c: np.ndarray) -> list:
         """Evaluate nodes with NumPy: the readable form and the oracle of the compiled kernels.
 
@@ -288,7 +295,7 @@ class Graph:
         """
         values: dict[int, np.ndarray] = {}
         with np.errstate(all="ignore"):
-            for index in self.reachable(roots):
+            for index in self._order(tuple(roots)):
                 op, *args = self.nodes[index]
                 if op == "const":
                     values[index] = np.float64(args[0])

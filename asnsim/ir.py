@@ -100,6 +100,16 @@ class Writer:
         address = self._address(array, i)
         return self.new(f"load {self.type}, {self.type}* {address}, align 8")
 
+    def load_one(self, array: str, i: int) -> str:
+        """Read element i of an argument that holds single numbers, for all lanes."""
+        start = f"%{array}" if self.width == 1 else self.new(f"bitcast {self.type}* %{array} to double*")
+        address = self.new(f"getelementptr double, double* {start}, i64 {i}")
+        value = self.new(f"load double, double* {address}")
+        if self.width == 1:
+            return value
+        first = self.new(f"insertelement {self.type} poison, double {value}, i32 0")
+        return self.new(f"shufflevector {self.type} {first}, {self.type} poison, <{self.width} x i32> zeroinitializer")
+
     def store(self, value: str, array: str, i: int) -> None:
         """Write element i of an argument."""
         address = self._address(array, i)

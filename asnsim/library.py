@@ -10,8 +10,9 @@ from pathlib import Path
 
 from asnsim.biology import MODULES
 from asnsim.biology.protein import residues_per_asparagine
+from asnsim.composition import compose
 from asnsim.errors import DataError, ModelError, UnitError, suggest
-from asnsim.network import Network, Parameter, Species, compose
+from asnsim.network import Network, Parameter, Species
 from asnsim.tables import Row, find_model_file, models_folder, read_toml, read_tsv
 from asnsim.units import dimension_text, unit
 

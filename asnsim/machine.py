@@ -61,6 +61,7 @@ class Code:
     def __init__(self, source: str, thorough: bool = False):
         self._source, self._level = source, None
         self._engines: list[llvm.ExecutionEngine] = []
+        self._addresses: dict[str, int] = {}
         self._coming: Future | None = None
         with _LOCK:
             if thorough or _read_object(_key(source, THOROUGH)) is not None:
@@ -70,11 +71,14 @@ class Code:
 
     def _take(self, engine: llvm.ExecutionEngine, level: int) -> None:
         self._engines.append(engine)
-        self._level = level
+        self._level, self._addresses = level, {}
 
     def address(self, name: str) -> int:
         """Return the address of a function; 0 if there is none of that name."""
-        return self._engines[-1].get_function_address(name)
+        known = self._addresses
+        if name not in known:
+            known[name] = self._engines[-1].get_function_address(name)
+        return known[name]
 
     @property
     def is_thorough(self) -> bool:

@@ -1,33 +1,32 @@
 """Reaction networks: what a model is before it becomes equations.
 
-A `Module` is a handful of reactions and rules written in SymPy; `compose` binds several of them with tables of numbers
-into one frozen `Network`. A network knows nothing of equations, solvers or files.
-
-**Binding rule.** A name is bound by its strongest declaration among the chosen modules: state over rule over constant.
-Leaving a module out turns its states into constants, so feedback is switched off by leaving a word out.
+A `Module` is a handful of reactions, rules and events written in SymPy; `asnsim.composition` binds several of them with tables of
+numbers into one frozen `Network`. A network knows nothing of equations, solvers or files.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
-from graphlib import CycleError, TopologicalSorter
+from functools import cache, cached_property, lru_cache
 from types import MappingProxyType
 
 import sympy
 
-from asnsim import checks
 from asnsim.errors import ModelError, suggest
 from asnsim.page import antimony_page
 
-__all__ = ["TIME", "Module", "Network", "Parameter", "Reaction", "Species", "compose", "symbol", "symbols"]
+__all__ = ["TIME", "Event", "Module", "Network", "Parameter", "Reaction", "Species", "is_identifier", "symbol", "symbols"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Words Antimony or SBML give a meaning of their own.
 _RESERVED = frozenset("time avogadro pi delay exp ln log log10 sqrt abs floor ceil piecewise true false and or not".split())
+
+
+def is_identifier(name: str) -> bool:
+    """Whether a name may be given to a reaction, rule, state or event: a plain identifier, and no reserved word."""
+    return bool(_NAME.fullmatch(name)) and name not in _RESERVED
 
 
 @cache
@@ -190,6 +189,59 @@ def _parse_equation(reaction: str, equation: str):
 
 
 @dataclass(frozen=True)
+class Event:
+    """What happens when a condition becomes true: states are set anew, at once or after a delay (SBML Level 3 semantics).
+
+    Parameters
+    ----------
+    id : str
+        Identifier.
+    trigger : sympy Boolean
+        Comparisons with ``< <= > >=``, joined by ``& | ~``. The event fires when it changes from false to true.
+    assignments : mapping of str to sympy.Expr
+        New values; what is assigned is a state, and one of constant value if nothing else changes it. Setting a compartment's
+        size keeps the amounts in it.
+    delay : sympy.Expr or float
+        Time, h, between trigger and execution, evaluated at the trigger.
+    priority : sympy.Expr or float
+        Among events due at one time, larger first; equal ones in the order of their declaration.
+    persistent : bool
+        Whether an event that has been triggered is executed although its trigger is false again by then.
+    initial : bool
+        What the trigger counts as before the start: with False, an event whose trigger holds at the start fires there.
+    at_trigger : bool
+        Whether the new values are computed when it is triggered rather than when it is executed.
+    """
+
+    id: str
+    trigger: sympy.logic.boolalg.Boolean
+    assignments: Mapping[str, sympy.Expr]
+    delay: sympy.Expr | float = 0
+    priority: sympy.Expr | float = 0
+    persistent: bool = True
+    initial: bool = True
+    at_trigger: bool = True
+
+    def __post_init__(self):
+        if not isinstance(self.trigger, sympy.logic.boolalg.Boolean):
+            raise ModelError(f"event '{self.id}': its trigger must be a comparison such as x > 1, not {self.trigger!r}")
+        for relation in self.trigger.atoms(sympy.core.relational.Relational):
+            if isinstance(relation, (sympy.Eq, sympy.Ne)):
+                raise ModelError(f"event '{self.id}': '{relation}' holds for no time at all; compare with < <= > or >=")
+        if not self.assignments:
+            raise ModelError(f"event '{self.id}' assigns nothing; give it assignments")
+        table = MappingProxyType({name: _expression(value) for name, value in self.assignments.items()})
+        object.__setattr__(self, "assignments", table)
+        for name in ("delay", "priority"):
+            object.__setattr__(self, name, _expression(getattr(self, name)))
+
+    @property
+    def expressions(self) -> dict[str, sympy.Basic]:
+        """Everything in it that holds names, by where it stands."""
+        return {"trigger": self.trigger, "delay": self.delay, "priority": self.priority, **self.assignments}
+
+
+@dataclass(frozen=True)
 class Module:
     """Reactions and rules that belong together: one gene product or mechanism.
 
@@ -203,6 +255,10 @@ class Module:
         Named intermediates (assignment rules).
     rates : mapping of str to sympy.Expr
         Time derivatives, per h, of states that are not species: fractions, folds, compartment sizes.
+    algebraic : mapping of str to sympy.Expr
+        States that adjust at once so that an expression stays zero: ``{"x": x**2 - y}``. Their table rows are first guesses.
+    events : tuple of Event
+        What happens when a condition becomes true.
     note : str
         One line on what it is and where it comes from.
     """
@@ -211,10 +267,12 @@ class Module:
     reactions: tuple[Reaction, ...] = ()
     rules: Mapping[str, sympy.Expr] = field(default_factory=dict)
     rates: Mapping[str, sympy.Expr] = field(default_factory=dict)
+    algebraic: Mapping[str, sympy.Expr] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
     note: str = ""
 
     def __post_init__(self):
-        for kind in ("rules", "rates"):
+        for kind in ("rules", "rates", "algebraic"):
             object.__setattr__(self, kind, MappingProxyType({k: _expression(v) for k, v in getattr(self, kind).items()}))
 
 
@@ -231,7 +289,7 @@ class Network:
     species : mapping of str to Species
         All species that occur, boundary ones included.
     states : tuple of str
-        Names of the dynamic quantities: species first, then the states of rate rules.
+        Names of the dynamic quantities: species, states of rate rules, algebraic states, what events set and nothing else moves.
     rules : mapping of str to sympy.Expr
         In an order in which each can be evaluated.
     parameters : mapping of str to Parameter
@@ -249,25 +307,38 @@ class Network:
     parameters: Mapping[str, Parameter]
     structure: str
 
-    @property
+    @cached_property
     def reactions(self) -> tuple[Reaction, ...]:
         """All reactions in module order."""
         return tuple(reaction for module in self.modules for reaction in module.reactions)
 
-    @property
+    @cached_property
     def rates(self) -> dict[str, sympy.Expr]:
-        """Right-hand sides of all rate rules."""
-        return {name: rate for module in self.modules for name, rate in module.rates.items()}
+        """Right-hand sides of all rate rules; zero for what only events change."""
+        own = {name: rate for module in self.modules for name, rate in module.rates.items()}
+        moved = {name for reaction in self.reactions for name in reaction.stoichiometry} | set(own) | set(self.algebraic)
+        return own | {name: sympy.Integer(0) for name in self.states if name not in moved}
 
-    @property
+    @cached_property
+    def algebraic(self) -> dict[str, sympy.Expr]:
+        """What stays zero, by the state that sees to it."""
+        return {name: e for module in self.modules for name, e in module.algebraic.items()}
+
+    @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """All events in module order."""
+        return tuple(event for module in self.modules for event in module.events)
+
+    @cached_property
     def compartments(self) -> tuple[str, ...]:
         """Names of the compartments in order of first use."""
         return tuple(dict.fromkeys(species.compartment for species in self.species.values()))
 
-    @property
+    @cached_property
     def constants(self) -> tuple[str, ...]:
         """Names of the parameters that are not initial values of states."""
-        return tuple(name for name in self.parameters if name not in set(self.states))
+        states = set(self.states)
+        return tuple(name for name in self.parameters if name not in states)
 
     def __str__(self) -> str:
         return antimony_page(self)
@@ -322,177 +393,3 @@ class Network:
                 raise ModelError(f"'{name}' of model '{self.name}' cannot be {number:g} {unit}; it must not be negative")
             changed[name] = replace(changed[self.check_name(name)], value=number)
         return replace(self, parameters=MappingProxyType(changed))
-
-
-def compose(
-    name: str,
-    modules: Iterable[Module],
-    species: Mapping[str, Species],
-    parameters: Mapping[str, Parameter],
-    title: str = "",
-) -> Network:
-    """Bind modules and numbers into a checked network.
-
-    Parameters
-    ----------
-    name : str
-        Name of the result.
-    modules : iterable of Module
-        What to assemble.
-    species : mapping of str to Species
-        The species table.
-    parameters : mapping of str to Parameter
-        The number tables; rows no module asks for are left out.
-    title : str
-        One line in words.
-
-    Returns
-    -------
-    Network
-
-    Raises
-    ------
-    ModelError
-        If a name is unknown or declared twice, rules form a loop, or a reaction does not balance.
-    UnitError
-        If a rate or rule mixes units.
-    """
-    modules = tuple(modules)
-    used_species = _used_species(modules, species)
-    states = _collect_states(modules)
-    modules = tuple(replace(module, rules={k: v for k, v in module.rules.items() if k not in states}) for module in modules)
-    rules = _order_rules(name, modules)
-    _check_unique(modules, states, rules, species)
-    needed = _needed_names(modules, used_species, states, rules)
-    bound = _bind(name, needed, states, rules, parameters)
-    for module in modules:
-        for reaction in module.reactions:
-            if reaction.id in bound:
-                raise ModelError(
-                    f"{module.name}: the reaction id '{reaction.id}' is also a constant of model '{name}'; choose another"
-                )
-    checks.check_balance(modules, used_species)
-    checks.check_units(modules, used_species, states, rules, bound)
-    text = repr(
-        (
-            name,
-            states,
-            [
-                (
-                    m.name,
-                    [(r.id, r.equation, sympy.srepr(r.rate)) for r in m.reactions],
-                    [(k, sympy.srepr(v)) for k, v in m.rules.items()],
-                    [(k, sympy.srepr(v)) for k, v in m.rates.items()],
-                )
-                for m in modules
-            ],
-            sorted(bound),
-            sorted((s.id, s.compartment) for s in used_species.values()),
-        )
-    )
-    return Network(
-        name,
-        title,
-        modules,
-        MappingProxyType(used_species),
-        states,
-        MappingProxyType(rules),
-        MappingProxyType(bound),
-        hashlib.sha256(text.encode()).hexdigest(),
-    )
-
-
-def _used_species(modules: tuple[Module, ...], species: Mapping[str, Species]) -> dict[str, Species]:
-    used: dict[str, Species] = {}
-    for module in modules:
-        for reaction in module.reactions:
-            for side in reaction.sides:
-                for _, name, _ in side:
-                    if name not in species:
-                        raise ModelError(
-                            f"{module.name}.{reaction.id}: '{name}' is not in the species table{suggest(name, species)}"
-                        )
-                    used[name] = species[name]
-    return used
-
-
-def _collect_states(modules: tuple[Module, ...]) -> tuple[str, ...]:
-    _check_boundaries(modules)
-    from_reactions = dict.fromkeys(name for module in modules for reaction in module.reactions for name in reaction.stoichiometry)
-    from_rates: dict[str, str] = {}
-    for module in modules:
-        for name in module.rates:
-            if name in from_rates or name in from_reactions:
-                raise ModelError(
-                    f"{module.name}: '{name}' already has equations in {from_rates.get(name, 'a reaction')}; remove one"
-                )
-            from_rates[name] = module.name
-    return (*from_reactions, *from_rates)
-
-
-def _check_boundaries(modules: tuple[Module, ...]) -> None:
-    """A species is a boundary species everywhere or nowhere: SBML and this engine could not agree on one that is both."""
-    kinds: dict[str, tuple[bool, str]] = {}
-    for module in modules:
-        for reaction in module.reactions:
-            for _, name, boundary in (term for side in reaction.sides for term in side):
-                known, place = kinds.setdefault(name, (boundary, f"{module.name}.{reaction.id}"))
-                if known != boundary:
-                    raise ModelError(
-                        f"{module.name}.{reaction.id}: '{name}' is a boundary species ('$') in one of this and {place}, "
-                        "but not in the other"
-                    )
-
-
-def _order_rules(model: str, modules: tuple[Module, ...]) -> dict[str, sympy.Expr]:
-    rules: dict[str, sympy.Expr] = {}
-    for module in modules:
-        for name, expression in module.rules.items():
-            if name in rules:
-                raise ModelError(f"{module.name}: rule '{name}' is declared twice in model '{model}'; remove one")
-            rules[name] = expression
-    graph = {name: {s.name for s in expr.free_symbols if s.name in rules} for name, expr in rules.items()}
-    try:
-        order = tuple(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        raise ModelError(
-            f"the rules of model '{model}' form a loop: {' -> '.join(error.args[1])}; make one of them a state"
-        ) from None
-    return {name: rules[name] for name in order}
-
-
-def _check_unique(modules, states, rules, species) -> None:
-    for module in modules:
-        for name in (*(r.id for r in module.reactions), *module.rules, *module.rates):
-            if not _NAME.fullmatch(name) or name in _RESERVED:
-                raise ModelError(
-                    f"{module.name}: '{name}' cannot be a name; use letters, digits and underscores, and no reserved word"
-                )
-    seen: set[str] = set(states) | set(rules) | set(species)
-    for module in modules:
-        for reaction in module.reactions:
-            if reaction.id in seen:
-                raise ModelError(f"{module.name}: the reaction id '{reaction.id}' is already in use; choose another")
-            seen.add(reaction.id)
-
-
-def _needed_names(modules, species, states, rules) -> dict[str, str]:
-    """Map every name that must be bound to the place that first asks for it."""
-    needed = {name: "its initial value" for name in states}
-    for module in modules:
-        expressions = {r.id: r.rate for r in module.reactions} | dict(module.rules) | dict(module.rates)
-        for place, expression in expressions.items():
-            for s in sorted(expression.free_symbols, key=str):
-                needed.setdefault(s.name, f"{module.name}.{place}")
-    for one in species.values():
-        needed.setdefault(one.compartment, f"the volume of {one.id}")
-    needed.pop(TIME.name, None)
-    return {name: place for name, place in needed.items() if name not in rules}
-
-
-def _bind(model, needed, states, rules, parameters) -> dict[str, Parameter]:
-    known = set(parameters) | set(states) | set(rules)
-    for name, place in needed.items():
-        if name not in parameters:
-            raise ModelError(f"{place} of model '{model}' needs '{name}', which no table gives{suggest(name, known)}")
-    return {name: parameters[name] for name in needed}

@@ -47,6 +47,9 @@ class _AntimonyPrinter(StrPrinter):
             text = f"piecewise({text}, ({text}) {relation} ({other}), {other})"
         return text
 
+    def _print_Not(self, expr):
+        return f"!({self._print(expr.args[0])})"
+
     def _print_And(self, expr):
         return " && ".join(f"({self._print(argument)})" for argument in expr.args)
 
@@ -73,6 +76,17 @@ def _held(network) -> list[str]:
     if not held:
         return []
     return ["", "  // --- held at their concentration while their compartment grows", *(f"  {name}' = 0;" for name in held)]
+
+
+def _event(event) -> str:
+    """Print an event, with what differs from Antimony's defaults."""
+    when = f"at {antimony_expression(event.delay)} after " if event.delay != 0 else "at "
+    options = [f"t0={'true' if event.initial else 'false'}"]
+    options += [f"priority={antimony_expression(event.priority)}"] if event.priority != 0 else []
+    options += [f"persistent={'true' if event.persistent else 'false'}"]
+    options += [f"fromTrigger={'true' if event.at_trigger else 'false'}"]
+    news = ", ".join(f"{name} = {antimony_expression(value)}" for name, value in event.assignments.items())
+    return f"  {event.id}: {when}({antimony_expression(event.trigger)}), {', '.join(options)}: {news};"
 
 
 def antimony_page(network) -> str:
@@ -106,6 +120,8 @@ def antimony_page(network) -> str:
         for reaction in module.reactions:
             lines.append(f"  {reaction.id}: {reaction.equation.strip()}; {antimony_expression(reaction.rate)};")
         lines += [f"  {name}' = {antimony_expression(expression)};" for name, expression in module.rates.items()]
+        lines += [f"  // 0 = {antimony_expression(e)} determines {name}" for name, e in module.algebraic.items()]
+        lines += [_event(event) for event in module.events]
     lines += _held(network)
     lines += ["", "  // --- initial values"]
     for name in network.states:

@@ -1,155 +1,30 @@
-"""simulate(): doses and changes of condition x smooth segments x sensitivities -> Trajectory."""
+"""simulate(): doses, changes of condition and events x smooth segments x sensitivities -> Trajectory."""
 
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
 
 from asnsim.checks import derived_dimensions
-from asnsim.codegen import CompiledSystem, compile_system
-from asnsim.derivatives import derivatives
-from asnsim.dosing import BOLUS, END, SET, START, Action, Regimen
+from asnsim.dosing import END, Action, Regimen
 from asnsim.equations import ODESystem, build_equations
-from asnsim.errors import IntegrationError, ModelError, suggest
+from asnsim.errors import ModelError
+from asnsim.eventing import Events
 from asnsim.network import Network
-from asnsim.solvers import NDF, SUCCESS, Kernels, integrate
+from asnsim.running import Run
+from asnsim.solvers import NDF, ROOT
+from asnsim.solvers.rosenbrock import Rosenbrock
 from asnsim.trajectory import Trajectory
 from asnsim.units import parse_time, unit
 
+__all__ = ["simulate"]
+
 _VERSION = importlib.metadata.version("asnsim")  # read once: it parses a file
-
-__all__ = ["absolute_tolerances", "precondition", "preculture", "simulate"]
-
-#: Typical small values by dimension: below this a quantity counts as gone. Times rtol they are the absolute tolerances.
-_FLOORS = {unit("umol/L").dimension: 1e-3, unit("U/L").dimension: 1e-2, unit("U").dimension: 1e-2, unit("1").dimension: 1e-4}
-
-
-def absolute_tolerances(model: Network, rtol: float) -> np.ndarray:
-    """Return one absolute tolerance per state, shape (n_x,).
-
-    rtol times what counts as nothing in the state's unit; for a compartment, which may shrink a billionfold as its cells
-    die, rtol times a billionth of its first size.
-    """
-    return rtol * np.array(
-        [
-            _FLOORS.get(model.parameters[name].dimension, 1e-9 * abs(model.parameters[name].value) or 1e-15)
-            for name in model.states
-        ]
-    )
-
-
-def kernels_of(code: CompiledSystem) -> Kernels:
-    """Gather what the solvers take from a compiled system; the caller keeps the system alive."""
-    code.called()
-    names = ("rhs", "jac", "dfdp", "dfdt", "roots", "lu_factor", "lu_solve")
-    return Kernels(
-        n=code.system.n,
-        n_theta=len(code.theta),
-        **{name: code.address(name) for name in names},
-        **code.structure(),
-    )
-
-
-class _Run:
-    """State of one simulation while its segments are integrated."""
-
-    def __init__(self, model: Network, system: ODESystem, theta: Sequence[str], solver: NDF):
-        self.model, self.system, self.solver, self.theta = model, system, solver, tuple(theta)
-        self.live = np.ones(len(self.theta), dtype=bool)
-        self._compile()
-        self.x, self.c = system.arrays(model)
-        self.s = np.zeros((system.n, len(self.theta)))
-        for k, name in enumerate(self.theta):
-            if name in system.states:
-                self.s[system.states.index(name), k] = 1.0
-        self.atol = absolute_tolerances(model, solver.rtol)
-        self.p_scale = np.array([abs(model.parameters[name].value) or 1.0 for name in self.theta])
-        self.stats: dict[str, int] = {}
-
-    def _compile(self) -> None:
-        """Take the kernels; a parameter that a change of condition has replaced keeps an empty column in df/dtheta."""
-        self.code = compile_system(self.system, tuple(n if alive else "" for n, alive in zip(self.theta, self.live, strict=True)))
-        self.kernels = kernels_of(self.code)
-
-    def advance(self, t0: float, t1: float, t_out: np.ndarray):
-        """Integrate one segment and move to its end."""
-        segment = integrate(
-            self.solver,
-            self.kernels,
-            t0,
-            t1,
-            self.x,
-            self.code.prepare(self.c),
-            t_out,
-            self.atol,
-            self.s if self.theta else None,
-            self.p_scale,
-        )
-        for name, count in segment.stats.items():
-            self.stats[name] = self.stats.get(name, 0) + count
-        if segment.status != SUCCESS:
-            state = dict(zip(self.system.states, map(float, segment.x_end), strict=True))
-            raise IntegrationError(f"model '{self.model.name}': {segment.message}", segment.t_reached, state)
-        self.x = segment.x_end.copy()
-        if self.theta:
-            self.s = segment.s_end.copy()
-        return segment
-
-    def apply(self, action: Action, t: float) -> None:
-        """Carry out one action on state, constants and sensitivities."""
-        system = self.system
-        if action.order == SET and action.name in system.constants:
-            self.c[system.constants.index(action.name)] = action.value
-            if action.name in self.theta:
-                self.live[self.theta.index(action.name)] = False
-                self._compile()
-            return
-        i = system.states.index(action.name)
-        if action.order == SET:
-            self.x[i] = action.value
-            self.s[i] = 0.0
-        elif action.order == BOLUS:
-            self._bolus(i, action, t)
-        else:
-            slot = len(system.constants) + i
-            self.c[slot] += action.value
-            if action.order == END and abs(self.c[slot]) < 1e-9 * abs(action.value):
-                self.c[slot] = 0.0
-
-    def _bolus(self, i: int, action: Action, t: float) -> None:
-        """x_i jumps by amount/V; differentiating that jump gives the jump of s.
-
-        Hiskens & Pai 2000, IEEE Trans. Circuits Syst. I 47(2), 204-220.
-        """
-        system = self.system
-        if action.scaled_by in self.theta:  # an amount per m^2 or kg grows with the covariate
-            k = self.theta.index(action.scaled_by)
-            own = 0.0 if not self.live[k] else action.value / self.model.value(action.scaled_by)
-        else:
-            k, own = 0, 0.0
-        if action.name in self.model.rates:
-            self.x[i] += action.value
-            if own:
-                self.s[i, k] += own
-            return
-        name = system.volumes[action.name]
-        node = system.observable(name)
-        volume = float(system.graph.evaluate([node], t, self.x, self.c)[0])
-        self.x[i] += action.value / volume
-        if own:
-            self.s[i, k] += own / volume
-        for k, parameter in enumerate(self.theta):
-            slope = 0.0
-            for (_, kind, j), partial in derivatives(system.graph, [node]).items():
-                local = float(system.graph.evaluate([partial], t, self.x, self.c)[0])
-                if kind == "x":
-                    slope += local * self.s[j, k]
-                elif j < len(system.constants) and system.constants[j] == parameter and self.live[k]:
-                    slope += local
-            self.s[i, k] -= action.value / volume**2 * slope
+_MOST_STOPS = 100_000  # changes of conditions in one run; more is chattering
 
 
 def simulate(
@@ -160,7 +35,7 @@ def simulate(
     start: float | str | None = None,
     times: Sequence[float] | None = None,
     theta: Sequence[str] = (),
-    solver: NDF | None = None,
+    solver: NDF | Rosenbrock | None = None,
 ) -> Trajectory:
     """Simulate a model.
 
@@ -177,9 +52,10 @@ def simulate(
     times : sequence of float, optional
         Output times, h; by default 401 evenly spaced ones. They never influence the steps of the solver.
     theta : sequence of str
-        Constants or initial values for forward sensitivities.
-    solver : NDF, optional
-        Method and tolerances; ``NDF(rtol=1e-6)`` by default.
+        Constants, initial values and parameters of doses (``'dose1.amt'``, ``'dose1.time'``, ``'dose1.alag'`` ...) for forward
+        sensitivities.
+    solver : NDF, Rodas4 or Rodas5P, optional
+        Method and tolerances; ``NDF(rtol=1e-6)`` by default, the only one with sensitivities.
 
     Returns
     -------
@@ -201,8 +77,21 @@ def simulate(
     regimen = regimen or Regimen()
     theta = (theta,) if isinstance(theta, str) else tuple(theta)
     actions = regimen.actions(model)
-    for name in theta:
-        model.check_name(name)
+    sizes = np.array([regimen.parameter(name, model) if "." in name else model.value(name) for name in theta])
+    begin, end = _span(actions, until, start)
+    grid = np.linspace(begin, end, 401) if times is None else np.unique(_hours(times))
+    if not np.all(np.isfinite(grid)):
+        raise ModelError("an output time is not a finite number; give hours")
+    if grid.size and (grid[0] < begin or grid[-1] > end):
+        raise ModelError(f"output times go from {grid[0]:g} to {grid[-1]:g} h, outside the simulated {begin:g} to {end:g} h")
+    if theta and isinstance(solver, Rosenbrock):
+        raise ModelError(f"{type(solver).__name__} has no sensitivities; use NDF for theta={theta[:3]}")
+    run = Run(model, build_equations(model), theta, sizes, solver, actions)
+    return _trajectory(run, _follow(run, [a for a in actions if a.time <= end], begin, end, grid))
+
+
+def _span(actions: list[Action], until: float | str, start: float | str | None) -> tuple[float, float]:
+    """Beginning and end, h, and whether the actions fit between."""
     end = parse_time(until, "the end")
     begin = parse_time(start, "the start") if start is not None else min([0.0, *(a.time for a in actions)])
     if not np.isfinite([begin, end]).all():
@@ -218,21 +107,7 @@ def simulate(
     early = [a for a in actions if a.time < begin]
     if early:
         raise ModelError(f"'{early[0].name}' is dosed or changed at {early[0].time:g} h, before the start at {begin:g} h")
-    for action in actions:
-        if action.scaled_by in theta and action.order == START:
-            raise ModelError(
-                f"sensitivities to '{action.scaled_by}' are not available while it scales an infusion into '{action.name}'; "
-                "give the amount without 'per' or as a bolus"
-            )
-    grid = np.linspace(begin, end, 401) if times is None else np.unique(_hours(times))
-    if not np.all(np.isfinite(grid)):
-        raise ModelError("an output time is not a finite number; give hours")
-    if grid.size and (grid[0] < begin or grid[-1] > end):
-        raise ModelError(f"output times go from {grid[0]:g} to {grid[-1]:g} h, outside the simulated {begin:g} to {end:g} h")
-    system = build_equations(model)
-    run = _Run(model, system, theta, solver)
-    rows = _segments(run, [a for a in actions if a.time <= end], begin, end, grid)
-    return _trajectory(run, rows)
+    return begin, end
 
 
 def _hours(times: Sequence[float | str]) -> np.ndarray:
@@ -242,65 +117,120 @@ def _hours(times: Sequence[float | str]) -> np.ndarray:
     return np.array([parse_time(t, "an output time") for t in times], dtype=float)
 
 
-def _segments(run: _Run, actions: list[Action], begin: float, end: float, grid: np.ndarray) -> list[tuple]:
-    """Integrate from action to action; each row block is (t, x, s, constants)."""
-    breaks = sorted({begin, end, *(a.time for a in actions)})
-    blocks = []
-    first = [a for a in actions if a.time == begin]
-    if first:
-        blocks.append(
-            (np.array([begin]), run.x[None].copy(), run.s[None].copy() if run.theta else None, run.c.copy(), run.live.copy())
-        )
-    for action in first:
-        run.apply(action, begin)
+@dataclass(slots=True)
+class _Record:
+    """What a run leaves behind, block by block: times, states, sensitivities, constants and live parameters."""
+
+    run: Run
+    blocks: list[tuple] = field(default_factory=list)
+
+    def add(self, t: np.ndarray, x: np.ndarray, s: np.ndarray | None) -> None:
+        self.blocks.append((t, x, s, self.run.c.copy(), self.run.live.copy()))
+
+    def add_present(self, t: float) -> None:
+        """Add the state as it stands."""
+        self.add(np.array([t]), self.run.x[None].copy(), self.run.s[None].copy() if self.run.theta else None)
+
+
+def _follow(run: Run, actions: list[Action], begin: float, end: float, grid: np.ndarray) -> list[tuple]:
+    """Integrate from action to action and event to event; at each the time stands twice, before and after."""
+    record, events, stops = _Record(run), Events(run), 0
+    run.settle(begin)
+    record.add_present(begin)
+    changed, place = _act(run, events, actions, 0, begin)
+    if not changed and end > begin:
+        record.blocks.clear()
     _check_volumes(run, begin)
-    for t0, t1 in zip(breaks[:-1] or [begin], breaks[1:] or [begin], strict=True):
-        inside = grid[(grid > t0) & (grid < t1)]
-        t_out = np.unique(np.concatenate([[t0], inside, [t1]]))
-        segment = run.advance(t0, t1, t_out)
-        blocks.append((segment.t, segment.x, segment.s, run.c.copy(), run.live.copy()))
-        due = [a for a in actions if a.time == t1 > begin]
-        for action in due:
-            run.apply(action, t1)
-        if t1 == end and due:
-            blocks.append(
-                (np.array([t1]), run.x[None].copy(), run.s[None].copy() if run.theta else None, run.c.copy(), run.live.copy())
-            )
-    return blocks
+    t = begin
+    while t < end:
+        goal = min(actions[place].time if place < len(actions) else end, events.next_time(), end)
+        t, roots = _stretch(run, record, t, goal, grid)
+        stops += len(roots) > 0
+        if stops > _MOST_STOPS:
+            raise run.failure(f"conditions of events changed {stops} times by t = {t:g} h; do two events undo each other?", t)
+        changed, place = _act(run, events, actions, place, t, roots)
+        if t >= end and changed:
+            record.add_present(t)
+    return record.blocks
 
 
-#: L; cells that double in 20 h for 50 days still do not change it.
-_OCEAN = 1e12
+def _stretch(run: Run, record: _Record, t0: float, goal: float, grid: np.ndarray) -> tuple[float, tuple[int, ...]]:
+    """Integrate one smooth stretch and record it; return where it ended and which conditions changed there.
+
+    A condition is left just past its change, which may be an ulp past an output time; rows carry the time that is meant.
+    """
+    low, high = np.searchsorted(grid, t0, side="right"), np.searchsorted(grid, goal, side="left")
+    segment = run.integrate(t0, goal, np.concatenate([[t0], grid[low:high], [goal]]))
+    t, x, s = segment.t, segment.x, segment.s
+    if segment.status == ROOT:
+        kept = t < segment.t_reached
+        t, x = np.append(t[kept], segment.t_reached), np.vstack([x[kept], run.x])
+        s = np.concatenate([s[kept], run.s[None]]) if run.theta else None
+        t[-1] = _on_grid(segment.t_reached, grid)
+    t[0] = _on_grid(t0, grid)
+    record.add(t, x, s)
+    return segment.t_reached, segment.roots
 
 
-def _check_volumes(run: _Run, t: float) -> None:
+def _on_grid(t: float, grid: np.ndarray) -> float:
+    """The output time that a time found by bisection means, where rounding alone lies between them."""
+    place = np.searchsorted(grid, t)
+    for near in grid[max(place - 1, 0) : place + 1]:
+        if abs(near - t) <= 1e-13 * max(abs(t), 1.0):
+            return float(near)
+    return t
+
+
+def _act(
+    run: Run, events: Events, actions: list[Action], place: int, t: float, roots: tuple[int, ...] = ()
+) -> tuple[bool, int]:
+    """Carry out what is due at `t`: what conditions fired, doses and changes, and what those fire in turn."""
+    changed = events.fire(t, events.crossing(t, roots)) if events.triggers else False
+    while place < len(actions) and actions[place].time <= t:
+        run.apply(actions[place], t)
+        run.settle(t)
+        if events.triggers:
+            events.fire(t, run.slopes(actions[place])[0])
+        place, changed = place + 1, True
+    return changed, place
+
+
+def _volumes_of(system: ODESystem) -> dict[str, int]:
+    """Nodes that are volumes: sizes of compartments, and rules in litres."""
+    if "sizes" not in system.cache:
+        model, litre = system.network, unit("L").dimension
+        rules = [name for name, dimension in derived_dimensions(model).items() if dimension == litre and name in model.rules]
+        system.cache["sizes"] = {name: system.observable(name) for name in dict.fromkeys((*model.compartments, *rules))}
+    return system.cache["sizes"]
+
+
+def _check_volumes(run: Run, t: float) -> None:
     """Refuse volumes that are not positive, and concentrations that are negative."""
-    model, litre = run.model, unit("L").dimension
-    for name in model.species:
-        if name in run.system.states and run.x[run.system.states.index(name)] < 0:
-            raise ModelError(
-                f"'{name}' of model '{model.name}' starts at {run.x[run.system.states.index(name)]:g}; it cannot be negative"
-            )
-    volumes = [name for name, dimension in derived_dimensions(model).items() if dimension == litre and name in model.rules]
-    for name in dict.fromkeys((*model.compartments, *volumes)):
-        size = float(run.system.graph.evaluate([run.system.observable(name)], t, run.x, run.c)[0])
+    model, states = run.model, run.system.states
+    for i in np.flatnonzero(run.x < 0):
+        if states[i] in model.species:
+            raise ModelError(f"'{states[i]}' of model '{model.name}' starts at {run.x[i]:g}; it cannot be negative")
+    nodes = _volumes_of(run.system)
+    sizes = run.system.graph.evaluate(list(nodes.values()), t, run.x, run.c)
+    for name, size in zip(nodes, sizes, strict=True):
         if not size > 0:
-            raise ModelError(f"the volume '{name}' of model '{model.name}' is {size:g} L; it must be positive")
+            raise ModelError(f"the volume '{name}' of model '{model.name}' is {float(size):g} L; it must be positive")
 
 
-def _trajectory(run: _Run, blocks: list[tuple]) -> Trajectory:
-    segment = np.concatenate([np.full(t.size, k) for k, (t, *_) in enumerate(blocks)])
+def _trajectory(run: Run, blocks: list[tuple]) -> Trajectory:
+    segment = np.repeat(np.arange(len(blocks)), [len(block[0]) for block in blocks])
     manifest = {
         "asnsim": _VERSION,
         "model": run.model.name,
         "structure": run.model.structure,
+        "solver": type(run.solver).__name__,
         "rtol": run.solver.rtol,
     }
 
     def advance(x, c, t0, t1):
-        one = _Run(run.model, run.system, (), run.solver)
-        one.x, one.c = np.array(x), np.array(c)
-        one.advance(t0, t1, np.array([t1]))
+        one = run.without_events()
+        one.restart(x, c)
+        one.integrate(t0, t1, np.array([t1]))
         return one.x
 
     return Trajectory(
@@ -317,50 +247,3 @@ def _trajectory(run: _Run, blocks: list[tuple]) -> Trajectory:
         run.system,
         advance,
     )
-
-
-def preculture(model: Network, hours: float | str = 400.0, medium: Mapping[str, float] | None = None) -> Regimen:
-    """Return the changes that let cells live in a clamped medium before time 0 and then meet the model's own.
-
-    Before 0 the medium is so large that cells cannot change it; at 0 volume, medium and seeding become the model's.
-    Starting from fed cells matters: pools differ 2-10 fold with their history.
-
-    Parameters
-    ----------
-    model : Network
-        A model with a compartment `medium` and a state `cytosol`.
-    hours : float or str
-        How long.
-    medium : mapping of str to float, optional
-        Concentrations outside during the preculture where they differ from the model's initial values, umol/L.
-
-    Raises
-    ------
-    ModelError
-        If the model has no medium or cytosol, or `medium` names something else.
-    """
-    for name in ("medium", "cytosol"):
-        model.check_name(name)
-    outside = [name for name in model.states if name in model.species and model.species[name].compartment == "medium"]
-    for name in medium or {}:
-        if name not in outside:
-            raise ModelError(f"'{name}' is not dissolved in the medium of model '{model.name}'{suggest(name, outside)}")
-    length = parse_time(hours)
-    if not 0 < length < np.inf:
-        raise ModelError(f"a preculture of {hours} is not possible; give a positive time, such as '400 h'")
-    fresh = {name: model.value(name) for name in (*outside, "cytosol", "medium")}
-    # no drug (a species without atoms) and no waste before time 0: cells arrive fed
-    absent = {name for name in outside if not (model.species[name].carbon or model.species[name].nitrogen)} | {
-        "nh3_e",
-        "protein_e",
-    }
-    clamped = {name: 0.0 if name in absent else value for name, value in fresh.items()}
-    clamped |= {"medium": _OCEAN, **(medium or {})}
-    return Regimen().change(-length, clamped).change(0.0, fresh)
-
-
-def precondition(model: Network, hours: float | str = 400.0, medium: Mapping[str, float] | None = None) -> Network:
-    """Return the model with the initial state that cells reach in a clamped medium; see `preculture`."""
-    length = parse_time(hours)
-    run = simulate(model, preculture(model, length, medium), until=0.0, times=[-length, 0.0])
-    return model.with_parameters(run.end_state())

@@ -23,7 +23,7 @@ import numpy as np
 
 from asnsim.ir import Writer
 
-__all__ = ["SparseLU", "analyse", "emit_factor", "emit_solve"]
+__all__ = ["SparseLU", "analyse", "emit_factor", "emit_multiply", "emit_solve"]
 
 #: A pivot that elimination has cancelled below this share of its diagonal cannot be trusted.
 PIVOT_RATIO = 1e-8
@@ -199,22 +199,40 @@ def _judge(w: Writer, sound: str | None, pivot: str, first: str | None) -> str:
     return good if sound is None else w.logic("and", sound, good)
 
 
-def emit_solve(lu: SparseLU, width: int = 1, name: str = "lu_solve") -> str:
-    """Write the solve as LLVM IR: x holds the factors, out the right-hand side, overwritten by the solution."""
+def emit_solve(lu: SparseLU, width: int = 1, name: str = "lu_solve", shared: bool = False) -> str:
+    """Write the solve as LLVM IR: x holds the factors, out the right-hand side, overwritten by the solution.
+
+    With `shared`, one matrix serves all lanes, whose right-hand sides differ.
+    """
     w = Writer(width)
     at = lu.position
+    factor = w.load_one if shared else w.load
     value: dict[int, str] = {}
     for i in lu.order:
         total = w.load("out", i)
         for k in lu.lower[i]:
-            total = w.fma(w.neg(w.load("x", at[i, k])), value[k], total)
+            total = w.fma(w.neg(factor("x", at[i, k])), value[k], total)
         value[i] = total
     for i in lu.order:
-        value[i] = w.op("fmul", value[i], w.load("x", at[i, i]))
+        value[i] = w.op("fmul", value[i], factor("x", at[i, i]))
     for i in reversed(lu.order):
         total = value[i]
         for j in reversed(lu.upper[i]):  # what is known longest first: only the last step waits for the row before
-            total = w.fma(w.neg(w.load("x", at[i, j])), value[j], total)
+            total = w.fma(w.neg(factor("x", at[i, j])), value[j], total)
         value[i] = total
         w.store(total, "out", i)
+    return w.kernel(name)
+
+
+def emit_multiply(lu: SparseLU, width: int, name: str = "multiply") -> str:
+    """Write ``out += t J c`` as LLVM IR, for vectors side by side in c and out; x holds the values of J, one for all lanes."""
+    w = Writer(width)
+    rows: dict[int, list[tuple[int, int]]] = {}
+    for e, (i, j) in enumerate(lu.pattern):
+        rows.setdefault(i, []).append((e, j))
+    for i, entries in rows.items():
+        total = w.const(0.0)
+        for e, j in entries:
+            total = w.fma(w.load_one("x", e), w.load("c", j), total)
+        w.store(w.fma("%t", total, w.load("out", i)), "out", i)
     return w.kernel(name)

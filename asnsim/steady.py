@@ -11,7 +11,7 @@ from asnsim.codegen import compile_system
 from asnsim.equations import build_equations
 from asnsim.errors import IntegrationError, ModelError, suggest
 from asnsim.network import Network
-from asnsim.simulation import absolute_tolerances, kernels_of
+from asnsim.running import absolute_tolerances, kernels_of
 from asnsim.solvers import python_callable
 from asnsim.solvers.steady_state import steady_state as solve
 

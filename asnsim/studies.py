@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from asnsim.culture import preculture
 from asnsim.errors import DataError, DoseError, suggest
 from asnsim.fit import Experiment, FitProblem, Observable
 from asnsim.library import load_model
 from asnsim.measurements import Measurements
 from asnsim.network import Network
-from asnsim.simulation import preculture, simulate
+from asnsim.simulation import simulate
 from asnsim.tables import models_folder, read_tsv
 
 __all__ = ["PROTOCOLS", "observations", "published_problem", "relative_error", "seeded", "settled_patient"]

@@ -22,7 +22,7 @@ from asnsim.codegen import compile_system
 from asnsim.equations import build_equations
 from asnsim.io.sbml import sbml_text
 from asnsim.plots import OKABE_ITO, save
-from asnsim.simulation import absolute_tolerances
+from asnsim.running import absolute_tolerances
 from asnsim.solvers import NDF, SOLVERS
 from asnsim.solvers._kernels import python_callable
 

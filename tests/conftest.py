@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import settings
 
-from asnsim.network import Module, Parameter, Reaction, Species, compose, symbols
+from asnsim.composition import compose
+from asnsim.network import Module, Parameter, Reaction, Species, symbols
 from asnsim.solvers import NDF
 from asnsim.units import unit
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import sympy
 
+from asnsim.composition import compose
 from asnsim.dosing import Regimen
 from asnsim.errors import IntegrationError, ModelError
 from asnsim.library import load_model
-from asnsim.network import Module, compose, symbols
+from asnsim.network import Module, symbols
 from asnsim.simulation import simulate
 from asnsim.solvers import NDF, SOLVERS
 

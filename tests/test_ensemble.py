@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from asnsim.composition import compose
 from asnsim.dosing import Regimen
 from asnsim.ensemble import simulate_many
 from asnsim.errors import ModelError
 from asnsim.library import load_model
-from asnsim.network import Module, compose, symbols
+from asnsim.network import Module, symbols
 from asnsim.simulation import simulate
 
 MODEL = load_model("teaching")

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from asnsim.composition import compose
+from asnsim.culture import preculture
 from asnsim.errors import AsnsimError, DataError, DoseError, FitError, ModelError, UnitError
 from asnsim.fit import Experiment, FitProblem, Observable, fit, read_problem
 from asnsim.library import load_model
 from asnsim.measurements import Measurements
-from asnsim.network import Module, Parameter, compose, symbols
-from asnsim.simulation import preculture
+from asnsim.network import Module, Parameter, symbols
 from asnsim.solvers import NDF
 from asnsim.units import unit
 

@@ -6,13 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from asnsim.composition import compose
+from asnsim.culture import preculture
 from asnsim.dosing import Dose, Regimen, parse_dose
 from asnsim.errors import DataError, DoseError, FitError, ModelError, UnitError
 from asnsim.fit import Experiment, FitProblem, fit
 from asnsim.library import load_model
 from asnsim.measurements import Measurements
-from asnsim.network import Module, Reaction, Species, compose, symbol
-from asnsim.simulation import preculture, simulate
+from asnsim.network import Module, Reaction, Species, symbol
+from asnsim.simulation import simulate
 from asnsim.units import unit
 
 TEACHING = load_model("teaching")

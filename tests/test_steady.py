@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from asnsim.composition import compose
+from asnsim.culture import precondition
 from asnsim.errors import IntegrationError, ModelError
 from asnsim.library import load_model
-from asnsim.network import Module, compose, symbols
-from asnsim.simulation import precondition
+from asnsim.network import Module, symbols
 from asnsim.steady import balanced_state
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from asnsim.culture import preculture
 from asnsim.dosing import Regimen, parse_dose
 from asnsim.errors import DataError, suggest
 from asnsim.fit.problem import Experiment, FitProblem, Observable
 from asnsim.library import load_model
 from asnsim.measurements import Measurements
 from asnsim.network import Network
-from asnsim.simulation import preculture
 from asnsim.tables import read_toml
 from asnsim.units import parse_quantity, parse_time
 

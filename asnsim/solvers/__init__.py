@@ -5,9 +5,21 @@ One method, one file. `integrate` takes one smooth segment; `asnsim.solvers.stea
 
 from __future__ import annotations
 
-from asnsim.solvers._driver import MAX_STEPS, NDF, NOT_FINITE, ROOT, STEP_TOO_SMALL, SUCCESS, Kernels, Segment, integrate
+from asnsim.solvers._driver import (
+    MAX_STEPS,
+    NDF,
+    NOT_FINITE,
+    ROOT,
+    STEP_TOO_SMALL,
+    SUCCESS,
+    Integrator,
+    Kernels,
+    Segment,
+    integrate,
+)
 from asnsim.solvers._kernels import python_callable
-from asnsim.solvers.rosenbrock import Rodas4, Rodas5P
+from asnsim.solvers.rodas4 import Rodas4
+from asnsim.solvers.rodas5p import Rodas5P
 
 __all__ = [
     "MAX_STEPS",
@@ -17,6 +29,7 @@ __all__ = [
     "SOLVERS",
     "STEP_TOO_SMALL",
     "SUCCESS",
+    "Integrator",
     "Kernels",
     "Rodas4",
     "Rodas5P",

@@ -1,4 +1,4 @@
-"""Segment driver: from numpy arrays and a `Kernels` to one smooth piece of a trajectory.
+"""Segment driver: from numpy arrays and `Kernels` to one smooth piece of a trajectory.
 
 Doses, infusion boundaries and switches of parameters lie between segments and are the caller's business; each segment restarts
 at order 1 and lands on its end exactly.
@@ -6,17 +6,22 @@ at order 1 and lands on its end exactly.
 
 from __future__ import annotations
 
+from collections import namedtuple
 from dataclasses import dataclass
 
 import numpy as np
 
 from asnsim.solvers import ndf, rosenbrock
 from asnsim.solvers._kernels import Kernels
-from asnsim.solvers._system import MAX_STEPS, NOT_FINITE, ROOT, STEP_TOO_SMALL, SUCCESS
+from asnsim.solvers._memory import aligned, padded
+from asnsim.solvers._sensitivity import as_blocks, from_blocks
+from asnsim.solvers._system import MAX_STEPS, NOT_FINITE, ROOT, STEP_TOO_SMALL, SUCCESS, first_bound, make_problem, pad
 from asnsim.solvers.ndf import NDF
 from asnsim.solvers.rosenbrock import Rosenbrock
 
-__all__ = ["MAX_STEPS", "NDF", "NOT_FINITE", "ROOT", "STEP_TOO_SMALL", "SUCCESS", "Kernels", "Segment", "integrate"]
+__all__ = [
+    "MAX_STEPS", "NDF", "NOT_FINITE", "ROOT", "STEP_TOO_SMALL", "SUCCESS", "Integrator", "Kernels", "Segment", "integrate",
+]  # fmt: skip
 
 _MESSAGES = {
     SUCCESS: "reached the end of the segment",
@@ -26,6 +31,9 @@ _MESSAGES = {
     NOT_FINITE: "the right-hand side or a derivative of it is not finite near t = {t:.9g}; check the rate laws at that state",
 }
 _STATS = ("steps", "rejected", "rhs", "jac", "factorizations", "newton_failures")
+
+#: Number of output times; addresses of the times, of the states there in whole rows, of the sensitivities in blocks.
+Outputs = namedtuple("Outputs", "n t x s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,8 @@ class Segment:
         The end of the segment, or the last accepted time before a failure.
     stats : dict of str to int
         Counts: steps, rejected, rhs, jac, factorizations, newton_failures.
+    roots : tuple of int
+        Conditions that changed at `t_reached`.
     """
 
     t: np.ndarray
@@ -64,6 +74,137 @@ class Segment:
     message: str
     t_reached: float
     stats: dict[str, int]
+    roots: tuple[int, ...] = ()
+
+
+class Integrator:
+    """A solver with the buffers for one model, for segment after segment.
+
+    Parameters
+    ----------
+    solver : NDF, Rodas4 or Rodas5P
+        Method and options; only NDF has sensitivities.
+    kernels : Kernels
+        Compiled model.
+    atol : ndarray, shape (n,), or float, optional
+        Absolute tolerance per state, positive; ``solver.atol`` by default.
+    p_scale : ndarray, shape (n_theta,), optional
+        Typical sizes of the parameters; the absolute tolerance of dx_i/dp_k is atol_i/\\|p_k\\|. A zero counts as 1.
+
+    Raises
+    ------
+    ValueError
+        If shapes or tolerances do not fit, or sensitivities are asked of a method that has none.
+    """
+
+    def __init__(
+        self,
+        solver: NDF | Rosenbrock,
+        kernels: Kernels,
+        atol: np.ndarray | float | None = None,
+        p_scale: np.ndarray | None = None,
+    ):
+        n, n_theta = kernels.n, kernels.n_theta
+        if n_theta and isinstance(solver, Rosenbrock):
+            raise ValueError(f"{type(solver).__name__} has no sensitivities; use NDF for the {n_theta} asked for")
+        atol = np.array(np.broadcast_to(solver.atol if atol is None else atol, (n,)), dtype=np.float64)
+        if not (np.all(atol > 0) and np.all(np.isfinite(atol))):
+            raise ValueError("atol must be positive and finite for every state")
+        self.solver, self.kernels = solver, kernels
+        self._module = rosenbrock if isinstance(solver, Rosenbrock) else ndf
+        self._layout = self._module.layout(kernels, type(solver))
+        self._block = aligned(self._layout.size)
+        addresses = self._layout.addresses(self._block)
+        self._work = self._module.make_work(type(solver), addresses)
+        self._atol, self._mass = pad(atol, 1.0), pad(kernels.mass, 0.0)
+        self._counts = self._array("counts", np.int64)
+        if self._module is ndf:
+            self._prepare_sensitivities(n_theta, p_scale)
+            self._options = ndf.Options(
+                solver.max_order, bool(solver.sens_error_test), solver.max_steps, len(self._inverse_p), addresses["inverse_p"]
+            )
+
+    def _array(self, name: str, dtype=np.float64) -> np.ndarray:
+        return self._layout.array(self._block, name, dtype)
+
+    def _prepare_sensitivities(self, n_theta: int, p_scale: np.ndarray | None) -> None:
+        p_scale = np.ones(n_theta) if p_scale is None else np.abs(np.array(p_scale, dtype=np.float64, ndmin=1))
+        if p_scale.shape != (n_theta,):
+            raise ValueError(f"p_scale has shape {p_scale.shape}; the model has {n_theta} sensitivity parameters")
+        self._inverse_p = self._array("inverse_p")
+        self._inverse_p[:] = 1.0
+        self._inverse_p.ravel()[:n_theta] = 1.0 / np.where(p_scale > 0, p_scale, 1.0)
+        wide = self._array("wide_mass")
+        wide[:] = self.kernels.mass[: len(wide), None]
+
+    def run(
+        self, t0: float, t1: float, x0: np.ndarray, c: np.ndarray, t_out: np.ndarray, s0: np.ndarray | None = None
+    ) -> Segment:
+        """Integrate one smooth segment from `t0` to `t1`.
+
+        Parameters
+        ----------
+        t0, t1 : float
+            Start and end, t0 <= t1.
+        x0 : ndarray, shape (n,)
+            State at `t0`.
+        c : ndarray, shape (n_c,)
+            Constants of the model.
+        t_out : ndarray, shape (m,)
+            Sorted output times within [t0, t1].
+        s0 : ndarray, shape (n, n_theta), optional
+            Sensitivities at `t0`; zero if not given.
+
+        Raises
+        ------
+        ValueError
+            If shapes or times do not fit together. Numerical failure is a status, not an exception.
+        """
+        n, n_theta, t0, t1 = self.kernels.n, self.kernels.n_theta, float(t0), float(t1)
+        x0, c, t_out = (np.array(a, dtype=np.float64, order="C", ndmin=1) for a in (x0, c, t_out))
+        _check(n, t0, t1, x0, t_out)
+        start = as_blocks(np.zeros((n, n_theta)) if s0 is None else np.reshape(s0, (n, n_theta)))
+        x_out, s_out = np.full((t_out.size, padded(n)), np.nan), np.full((t_out.size, start.size), np.nan)
+        self._counts[:] = 0
+        if t1 == t0:  # nothing to integrate: all outputs are the start
+            status, t, x_end, s_end = SUCCESS, t0, x0, start
+            x_out[:, :n], s_out[:] = x0, start
+        else:
+            out = Outputs(t_out.size, t_out.ctypes.data, x_out.ctypes.data, s_out.ctypes.data)
+            status, t, x_end, s_end = self._integrate(t0, t1, x0, c, out, start)
+        return Segment(
+            t=t_out,
+            x=x_out[:, :n],
+            s=from_blocks(s_out, n, n_theta) if n_theta else None,
+            x_end=x_end,
+            s_end=from_blocks(s_end, n, n_theta) if n_theta else None,
+            status=int(status),
+            message=_MESSAGES[status].format(t=t, max_steps=self.solver.max_steps),
+            t_reached=float(t),
+            stats=dict(zip(_STATS, self._counts.tolist(), strict=True)),
+            roots=self._changed() if status == ROOT else (),
+        )
+
+    def _changed(self) -> tuple[int, ...]:
+        """Which conditions hold at the end and did not at the start, or the other way round."""
+        values, before = self._array("roots_now"), self._array("roots_truth", np.int64)
+        now = (values > 0) | ((values == 0) & (self.kernels.root_strict == 0))
+        return tuple(np.flatnonzero(now != (before > 0)).tolist())
+
+    def _integrate(self, t0, t1, x0, c, out, start):
+        p = make_problem(self.kernels, t0, t1, c, self._atol, self._mass, float(self.solver.rtol))
+        n = self.kernels.n
+        self._array("numbers")[0] = self.solver.rtol
+        self._array("bound")[:] = first_bound(x0, self._atol)
+        first = self._array("D").reshape(-1, padded(n))[0]
+        first[:n] = x0
+        if self._module is rosenbrock:
+            status, t = rosenbrock.integrate_segment(p, self.solver.tableau, self._work, self.solver.max_steps, out)
+            return status, t, first[:n].copy(), start
+        sensitivities = self._array("DS")[0]
+        sensitivities[:] = start
+        status, t = ndf.integrate_segment(p, self._options, self._work, out)
+        return status, t, first[:n].copy(), sensitivities.copy()
 
 
 def integrate(
@@ -78,81 +219,15 @@ def integrate(
     s0: np.ndarray | None = None,
     p_scale: np.ndarray | None = None,
 ) -> Segment:
-    """Integrate one smooth segment from `t0` to `t1`.
-
-    Parameters
-    ----------
-    solver : NDF, Rodas4 or Rodas5P
-        Method and options; only NDF has sensitivities.
-    kernels : Kernels
-        Compiled model.
-    t0, t1 : float
-        Start and end, t0 <= t1.
-    x0 : ndarray, shape (n,)
-        State at `t0`.
-    c : ndarray, shape (n_c,)
-        Constants of the model.
-    t_out : ndarray, shape (m,)
-        Sorted output times within [t0, t1].
-    atol : ndarray, shape (n,), or float
-        Absolute tolerance per state, positive. None takes ``solver.atol``.
-    s0 : ndarray, shape (n, n_theta), optional
-        Sensitivities at `t0`; zero if not given.
-    p_scale : ndarray, shape (n_theta,), optional
-        Typical sizes of the parameters; the absolute tolerance of dx_i/dp_k is atol_i/\\|p_k\\|. A zero counts as 1.
-
-    Returns
-    -------
-    Segment
-
-    Raises
-    ------
-    ValueError
-        If shapes, times or tolerances do not fit together, or sensitivities are asked of a method that has none. Numerical
-        failure is a status, not an exception.
-    """
-    n, n_theta = kernels.n, kernels.n_theta
-    if n_theta and isinstance(solver, Rosenbrock):
-        raise ValueError(f"{type(solver).__name__} has no sensitivities; use NDF for the {n_theta} asked for")
-    t0, t1 = float(t0), float(t1)
-    # Fresh contiguous writable copies: the compiled function exists for exactly one set of argument types.
-    x0, c, t_out = (np.array(a, dtype=np.float64, order="C", ndmin=1) for a in (x0, c, t_out))
-    atol = np.array(np.broadcast_to(solver.atol if atol is None else atol, (n,)), dtype=np.float64, order="C")
-    s0 = np.zeros((n, n_theta)) if s0 is None else np.array(s0, dtype=np.float64, order="C").reshape(n, n_theta)
-    p_scale = np.ones(n_theta) if p_scale is None else np.abs(np.array(p_scale, dtype=np.float64, ndmin=1))
-    _check(n, n_theta, t0, t1, x0, t_out, atol, p_scale)
-    x_out, s_out = np.full((t_out.size, n), np.nan), np.full((t_out.size, n * n_theta), np.nan)
-    if t1 == t0:  # nothing to integrate: all outputs are the start
-        status, t, x_end, s_end, counts = SUCCESS, t0, x0, s0, np.zeros(len(_STATS), dtype=np.int64)
-        x_out[:], s_out[:] = x0, s0.ravel()
-    elif isinstance(solver, Rosenbrock):
-        status, t, x_end, counts = rosenbrock.run(solver, kernels, t0, t1, x0, c, t_out, atol, x_out)
-        s_end = s0
-    else:
-        inverse_p = 1.0 / np.where(p_scale > 0, p_scale, 1.0)
-        status, t, x_end, s_end, counts = ndf.run(solver, kernels, t0, t1, x0, c, t_out, atol, x_out, s0, inverse_p, s_out)
-    return Segment(
-        t=t_out,
-        x=x_out,
-        s=s_out.reshape(-1, n, n_theta) if n_theta else None,
-        x_end=x_end,
-        s_end=s_end.reshape(n, n_theta) if n_theta else None,
-        status=int(status),
-        message=_MESSAGES[status].format(t=t, max_steps=solver.max_steps),
-        t_reached=float(t),
-        stats=dict(zip(_STATS, counts.tolist(), strict=True)),
-    )
+    """Integrate one smooth segment; parameters and errors as of `Integrator` and its `run`."""
+    return Integrator(solver, kernels, atol, p_scale).run(t0, t1, x0, c, t_out, s0)
 
 
-def _check(n, n_theta, t0, t1, x0, t_out, atol, p_scale):
+def _check(n, t0, t1, x0, t_out):
     """Raise ValueError where the compiled code would read out of bounds or loop on nonsense."""
     if x0.shape != (n,):
         raise ValueError(f"x0 has shape {x0.shape}; the model has {n} states")
-    if p_scale.shape != (n_theta,):
-        raise ValueError(f"p_scale has shape {p_scale.shape}; the model has {n_theta} sensitivity parameters")
     if not (np.isfinite(t0) and np.isfinite(t1) and t0 <= t1):
         raise ValueError(f"a segment from t0 = {t0} to t1 = {t1} is not an interval")
-    if t_out.size and not (t_out[0] >= t0 and t_out[-1] <= t1 and np.all(np.diff(t_out) >= 0)):
+    if t_out.size and not (t_out[0] >= t0 and t_out[-1] <= t1 and np.all(t_out[1:] >= t_out[:-1])):
         raise ValueError(f"output times must be sorted and lie within [{t0}, {t1}]")
-    if not (np.all(atol > 0) and np.all(np.isfinite(atol))):
-        raise ValueError("atol must be positive and finite for every state")

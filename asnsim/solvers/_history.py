@@ -1,7 +1,7 @@
-"""The history of the NDF method: coefficients, backward differences, norms.
+"""The history of the NDF method: coefficients, backward differences, and what is done with them in one pass each.
 
-Differences lie in rows of an array (ROWS, size): D[0] is the last point, D[j] its j-th backward difference. State and (flat)
-sensitivities go through the same functions.
+Differences lie in rows of an array (ROWS, size): D[0] is the last point, D[j] its j-th backward difference. State and
+sensitivities go through the same passes.
 
 A Numba cache is keyed to the file of the outermost function: after a change here, touch ``ndf.py``.
 
@@ -12,11 +12,19 @@ References
 
 from __future__ import annotations
 
+from collections import namedtuple
+from functools import cache
+
 import numpy as np
 
+from asnsim.solvers import _vectors as vectors
+from asnsim.solvers._kernels import call_vector
 from asnsim.solvers._linalg import compiled
+from asnsim.solvers._memory import matrix, whole
+from asnsim.solvers._roots import COEFFICIENTS
+from asnsim.solvers._vectors import Pass, fill
 
-__all__ = ["ALPHA", "ERROR", "ORDERS", "ROWS", "advance", "as_powers", "interpolate", "norm", "predict", "rescale", "sens_norm"]
+__all__ = ["ALPHA", "ERROR", "ORDERS", "ROWS", "as_powers", "compile_passes", "interpolate", "rescale"]
 
 ORDERS = 5
 ROWS = ORDERS + 3  # D_0 ... D_{k+2}
@@ -28,112 +36,180 @@ POWERS = np.zeros((ORDERS + 1, ORDERS + 1))
 POWERS[0, 0] = 1.0
 for _j in range(1, ORDERS + 1):
     POWERS[_j] = (np.append(0.0, POWERS[_j - 1][:-1]) + (_j - 2) * POWERS[_j - 1]) / _j
+INVERSE = np.array([0.0, *(1.0 / np.arange(1, ORDERS + 2))])
 ERROR = KAPPA * GAMMA + 1.0 / np.arange(1, ORDERS + 2)
+
+BETA, FREE = 1, 5  # numbers of the passes, beside those of `asnsim.solvers._vectors`; from FREE on as each pass wants them
+INVERSE_P = 5
+Passes = namedtuple(
+    "Passes", "weigh judge norm residual update predict advance rescale interpolate sens_side sens_judge"
+)  # fmt: skip
+
+
+def _predict(order: int) -> str:
+    """Write the prediction ``x = sum D_j`` and ``psi = sum gamma_j / alpha_k D_j``."""
+    p = Pass("D x psi")
+    p.rows("D", *range(order + 1))
+    p.begin()
+    rows = [p.get("D", j) for j in range(order + 1)]
+    total, psi = rows[0], p.const(0.0)
+    for j in range(1, order + 1):
+        total = p.op("fadd", total, rows[j])
+        psi = p.scaled_sum(GAMMA[j] / ALPHA[order], rows[j], None if j == 1 else psi)
+    p.put(total, "x")
+    p.put(psi, "psi")
+    return p.text(f"predict{order}")
+
+
+def _residual() -> str:
+    """Write ``r = beta f - M (psi + d)``."""
+    p = Pass("f mass psi d r")
+    beta = p.number(BETA)
+    p.begin()
+    inner = p.op("fmul", p.get("mass"), p.op("fadd", p.get("psi"), p.get("d")))
+    p.put(p.op("fsub", p.op("fmul", beta, p.get("f")), inner), "r")
+    return p.text("residual")
+
+
+def _update() -> str:
+    """Add r to d and to x; number 4 = sum of ``(r w)^2``."""
+    p = Pass("r w d x")
+    p.begin(4)
+    r = p.get("r")
+    p.squared(4, p.op("fmul", r, p.get("w")))
+    p.put(p.op("fadd", p.get("d"), r), "d")
+    p.put(p.op("fadd", p.get("x"), r), "x")
+    return p.text("update")
+
+
+def _advance(order: int) -> str:
+    """Take the correction d into the history: it now ends at the new point."""
+    p = Pass("D d")
+    p.rows("D", *range(order + 3))
+    p.begin()
+    d = p.get("d")
+    p.put(p.op("fsub", d, p.get("D", order + 1)), "D", order + 2)
+    p.put(d, "D", order + 1)
+    above = d
+    for j in range(order, -1, -1):
+        above = p.op("fadd", p.get("D", j), above)
+        p.put(above, "D", j)
+    return p.text(f"advance{order}")
+
+
+def _rescale(order: int) -> str:
+    """Multiply the differences by the triangular matrix in the numbers from FREE on; see `rescale`."""
+    p = Pass("D")
+    p.rows("D", *range(order + 1))
+    T, k = {}, FREE
+    for i in range(1, order + 1):
+        for j in range(i, order + 1):
+            T[i, j] = p.number(k)
+            k += 1
+    p.begin()
+    rows = [p.get("D", j) for j in range(order + 1)]
+    for i in range(1, order + 1):
+        total = None
+        for j in range(i, order + 1):
+            total = p.scaled_sum(T[i, j], rows[j], total)
+        p.put(total, "D", i)
+    return p.text(f"rescale{order}")
+
+
+def _interpolate(order: int) -> str:
+    """Write ``D_0 + sum_j number_{FREE + j} D_j``."""
+    p = Pass("D out")
+    p.rows("D", *range(order + 1))
+    basis = [p.number(FREE + j) for j in range(1, order + 1)]
+    p.begin()
+    total = p.get("D", 0)
+    for j in range(1, order + 1):
+        total = p.fma(basis[j - 1], p.get("D", j), total)
+    p.put(total, "out")
+    return p.text(f"interpolate{order}")
+
+
+def _sens_side() -> str:
+    """Write ``ds = beta df/dp - M psi``, the right-hand side of the sensitivities without J s."""
+    p = Pass("dfdp mass psi ds")
+    beta = p.number(BETA)
+    p.begin()
+    past = p.op("fmul", p.get("mass"), p.get("psi"))
+    p.put(p.op("fsub", p.op("fmul", beta, p.get("dfdp")), past), "ds")
+    return p.text("sens_side")
+
+
+def _sens_judge() -> str:
+    """Write the weights of one block of sensitivities, and number 4 = sum of ``(ds w)^2`` per parameter; number 0 is rtol."""
+    p = Pass("last s ds floor w")
+    rtol, inverse = p.number(0), p.number(INVERSE_P)
+    p.begin(4)
+    ds = p.get("ds")
+    old, new = p.intrinsic("fabs", p.get("last")), p.intrinsic("fabs", p.op("fadd", p.get("s"), ds))
+    size = p.select(p.compare("ogt", old, new), old, new)
+    weight = p.op("fdiv", p.const(1.0), p.fma(rtol, size, p.op("fmul", p.get("floor"), inverse)))
+    p.put(weight, "w")
+    p.squared(4, p.op("fmul", ds, weight))
+    return p.text("sens_judge")
+
+
+@cache
+def compile_passes():
+    """Compile the operations; returns their owner, to be kept, and the `Passes`."""
+    texts = {"weigh": vectors.weigh(), "judge": vectors.judge(), "norm": vectors.norm()}
+    texts |= {"residual": _residual(), "update": _update(), "sens_side": _sens_side(), "sens_judge": _sens_judge()}
+    for name, write in (("predict", _predict), ("advance", _advance), ("rescale", _rescale), ("interpolate", _interpolate)):
+        texts |= {f"{name}{order}": write(order) for order in range(ORDERS + 1)}
+    owner, addresses = vectors.compile_passes(texts)
+    return owner, Passes(**addresses)
 
 
 @compiled()
-def rescale(D, order, factor, T):
+def rescale(w, rows, D, order, factor):
     """Move the history to a grid of step ``factor * h``, in place.
 
     The new i-th difference of the Newton basis polynomial ``N_j(s) = s (s+1) ... (s+j-1) / j!`` at s = 0 is a number T[i, j] of
-    factor alone, and vanishes for j < i: the map is triangular, and needs no second buffer for D. T (ORDERS + 2, ORDERS + 1) is
-    scratch; its last row takes the values a column is made from.
+    factor alone, and vanishes for j < i: the map is triangular.
     """
+    T = matrix(w.T, ORDERS + 2, ORDERS + 1)
     values = T[ORDERS + 1]
     for j in range(1, order + 1):
         for m in range(j + 1):  # N_j at the points 0, -factor, -2 factor ...
             value = 1.0
             for i in range(j):
-                value *= (i - m * factor) / (i + 1)
+                value *= (i - m * factor) * INVERSE[i + 1]
             values[m] = value
         for i in range(1, j + 1):
             for m in range(j + 1 - i):
                 values[m] -= values[m + 1]
             T[i, j] = values[0]
+    k = FREE
     for i in range(1, order + 1):
-        target = D[i]
-        target *= T[i, i]
-        for j in range(i + 1, order + 1):
-            source = D[j]
-            a = T[i, j]
-            for q in range(target.size):
-                target[q] += a * source[q]
+        for j in range(i, order + 1):
+            fill(w.numbers, k, T[i, j])
+            k += 1
+    passes = whole(w.passes.rescale, ORDERS + 1)
+    call_vector(passes[order], rows, w.numbers, D)
 
 
 @compiled()
-def predict(D, order, x, psi):
-    """Evaluate the prediction into `x` and psi into `psi`."""
-    base = D[0]
-    for q in range(x.size):
-        x[q] = base[q]
-        psi[q] = 0.0
-    for j in range(1, order + 1):
-        row = D[j]
-        g = GAMMA[j] / ALPHA[order]
-        for q in range(x.size):
-            x[q] += row[q]
-            psi[q] += g * row[q]
-
-
-@compiled()
-def advance(D, order, d):
-    """Take the correction `d` into the history: it now ends at the new point."""
-    next_, last = D[order + 2], D[order + 1]
-    for q in range(d.size):
-        next_[q] = d[q] - last[q]
-        last[q] = d[q]
-    for j in range(order, -1, -1):
-        row, above = D[j], D[j + 1]
-        for q in range(d.size):
-            row[q] += above[q]
-
-
-@compiled()
-def interpolate(D, order, s, out):
+def interpolate(w, rows, D, order, s, out):
     """Evaluate the history polynomial at ``t_n + s h``, -1 <= s <= 0."""
-    base = D[0]
-    for q in range(out.size):
-        out[q] = base[q]
     basis = 1.0
     for j in range(1, order + 1):
-        basis *= (s + j - 1) / j
-        row = D[j]
-        for q in range(out.size):
-            out[q] += basis * row[q]
+        basis *= (s + j - 1) * INVERSE[j]
+        fill(w.numbers, FREE + j, basis)
+    passes = whole(w.passes.interpolate, ORDERS + 1)
+    call_vector(passes[order], rows, w.numbers, D, out)
 
 
 @compiled()
-def as_powers(D, order, poly):
-    """Write the history polynomial over the last step as powers of the part of it, into the rows of `poly`."""
+def as_powers(p, w, order):
+    """Write the history polynomial over the last step as powers of the part of it, into the rows of ``w.roots.poly``."""
+    D, poly = matrix(w.D, ROWS, p.size), matrix(w.roots.poly, COEFFICIENTS, p.n)
     poly[:] = 0.0
     for j in range(order + 1):
-        row = D[j]
         for k in range(j + 1):
-            target, factor = poly[k], POWERS[j, k]
-            for q in range(row.size):
-                target[q] += factor * row[q]
-
-
-@compiled(fastmath={"reassoc", "contract"})
-def norm(v, w):
-    """Weighted root mean square of `v`."""
-    total = 0.0
-    for q in range(v.size):
-        total += (v[q] * w[q]) ** 2
-    return np.sqrt(total / v.size)
-
-
-@compiled()
-def sens_norm(v, w, per_parameter):
-    """Largest weighted root mean square of `v` over the parameters; NaN if any entry is."""
-    m = per_parameter.size
-    per_parameter[:] = 0.0
-    for i in range(0, v.size, m):
-        a, b = v[i : i + m], w[i : i + m]
-        for k in range(m):
-            per_parameter[k] += (a[k] * b[k]) ** 2
-    largest = 0.0
-    for k in range(m):
-        if not per_parameter[k] <= largest:
-            largest = per_parameter[k]
-    return np.sqrt(largest * m / v.size)
+            factor = POWERS[j, k]
+            for q in range(p.n):
+                poly[k, q] += factor * D[j, q]

@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["Kernels", "call_kernel", "call_lanes", "python_callable"]
+__all__ = ["Kernels", "call_kernel", "call_lanes", "call_vector", "python_callable"]
 
 _PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_double, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
@@ -37,14 +37,17 @@ class Kernels:
         Number of parameters with sensitivities; 0 for none.
     rhs, jac, dfdp, dfdt : int
         Addresses of C functions ``(double t, const double *x, const double *c, double *out)``. `rhs` fills (n,); `jac` fills
-        the entries of `pattern`; `dfdp` writes only the structural nonzeros of row-major (n, n_theta), `dfdt` only those of
-        (n,), into a buffer zeroed once by the caller. `dfdp` is 0 when `n_theta` is; `dfdt` is 0 where time does not occur.
+        the entries of `pattern`; `dfdp` writes only the structural nonzeros of (n_blocks, n, V), `dfdt` only those of (n,), into
+        a buffer zeroed once by the caller. `dfdp` is 0 when `n_theta` is; `dfdt` is 0 where time does not occur. V is
+        `asnsim.machine.native_lanes`, and parameter k stands in block k // V at place k % V.
+    multiply_block, solve_block : int
+        Addresses, in lanes: ``out += t J c``, and the solve with the factors x, for (n, V) columns at once; 0 for none.
     roots : int
         Address of the function that fills (n_roots,); 0 for none.
     n_roots : int
         Number of functions whose changes of sign end a segment.
-    root_strict : ndarray of bool, shape (n_roots,)
-        Whether the condition behind each is ``> 0`` rather than ``>= 0``.
+    root_strict : ndarray of int64, shape (n_roots,)
+        1 where the condition behind each is ``> 0``, 0 where it is ``>= 0``.
     pattern : ndarray of int64, shape (n_j, 2)
         Row and column of each entry that `jac` writes; by default all, row by row.
     mass : ndarray, shape (n,)
@@ -68,9 +71,11 @@ class Kernels:
     jac: int
     dfdp: int = 0
     dfdt: int = 0
+    multiply_block: int = 0
+    solve_block: int = 0
     roots: int = 0
     n_roots: int = 0
-    root_strict: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    root_strict: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     pattern: np.ndarray | None = None
     mass: np.ndarray | None = None
     lu_factor: int = 0
@@ -90,48 +95,46 @@ class Kernels:
             object.__setattr__(self, "mass", np.ones(self.n))
 
 
-def _pointers(context, builder, signature, args) -> list:
-    """Data pointers of arrays passed to an intrinsic."""
-    pairs = zip(signature.args, args, strict=True)
-    return [context.make_array(kind)(context, builder, value).data for kind, value in pairs]
-
-
-def _are_plain(arrays) -> bool:
-    return all(isinstance(a, types.Array) and a.layout == "C" and a.dtype == types.float64 for a in arrays)
-
-
-@intrinsic
-def call_kernel(typingctx, address, t, x, c, out):
-    """Call the kernel at `address` from Numba code; `x`, `c` and `out` must be C-contiguous float64 arrays."""
-    if not _are_plain((x, c, out)):
-        return None  # no such overload: Numba reports the argument types
-
-    def codegen(context, builder, signature, args):
-        double = ir.DoubleType()
-        pointer = double.as_pointer()
-        prototype = ir.FunctionType(ir.VoidType(), [double, pointer, pointer, pointer])
-        function = builder.inttoptr(args[0], prototype.as_pointer())
-        arrays = _pointers(context, builder, types.void(*signature.args[2:]), args[2:])
-        builder.call(function, [args[1], *arrays])
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.float64, x, c, out), codegen
+def _call(builder, function: ir.Value, first: list, addresses: list) -> None:
+    """Call a C function of some first arguments and pointers to doubles."""
+    pointer = ir.DoubleType().as_pointer()
+    prototype = ir.FunctionType(ir.VoidType(), [value.type for value in first] + [pointer] * len(addresses))
+    target = builder.inttoptr(function, prototype.as_pointer())
+    builder.call(target, [*first, *(builder.inttoptr(address, pointer) for address in addresses)])
 
 
 @intrinsic
-def call_lanes(typingctx, address, t, x, c, out):
-    """Call the kernel at `address` that works in lanes; all arrays C-contiguous float64, also `t`."""
-    if not _are_plain((t, x, c, out)):
-        return None
+def call_kernel(typingctx, function, t, x, c, out):
+    """Call the kernel at an address from Numba code; `x`, `c` and `out` are addresses."""
 
     def codegen(context, builder, signature, args):
-        pointer = ir.DoubleType().as_pointer()
-        prototype = ir.FunctionType(ir.VoidType(), [pointer] * 4)
-        function = builder.inttoptr(args[0], prototype.as_pointer())
-        builder.call(function, _pointers(context, builder, types.void(*signature.args[1:]), args[1:]))
+        _call(builder, args[0], [args[1]], args[2:])
         return context.get_dummy_value()
 
-    return types.void(types.int64, t, x, c, out), codegen
+    return types.void(types.int64, types.float64, types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def call_lanes(typingctx, function, t, x, c, out):
+    """Call the kernel at an address that works in lanes; all arguments are addresses."""
+
+    def codegen(context, builder, signature, args):
+        _call(builder, args[0], [], args[1:])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 5), codegen
+
+
+@intrinsic
+def call_vector(typingctx, function, count, numbers, *arrays):
+    """Call an operation of `asnsim.solvers._vectors` at an address, over `count` rows; all other arguments are addresses."""
+
+    def codegen(context, builder, signature, args):
+        more = [builder.extract_value(args[3], i) for i in range(len(arrays))]
+        _call(builder, args[0], [args[1]], [args[2], *more])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, types.StarArgTuple([types.int64] * len(arrays))), codegen
 
 
 def python_callable(address: int) -> Callable[[float, np.ndarray, np.ndarray, np.ndarray], None]:

@@ -16,6 +16,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from asnsim.solvers._memory import whole_matrix
+
 __all__ = ["compiled", "lu_factor", "lu_solve", "lu_solve_many", "sparse_factor", "sparse_solve", "sparse_solve_many"]
 
 PIVOT_RATIO = 1e-8  # a pivot that elimination has cancelled below this share of its diagonal asks for partial pivoting
@@ -144,19 +146,21 @@ def lu_solve_many(lu, pivots, b):
 
 
 @compiled()
-def sparse_factor(J, beta, mass, origin, rows, eliminations, updates, lu):
+def sparse_factor(n, size, J, beta, mass, origin, rows, eliminations, updates, lu):
     """Factorise ``M - beta J`` on its static pattern, pivots on the diagonal.
 
     Parameters
     ----------
+    n, size : int
+        Rows, and entries of the factors.
     J : ndarray, shape (n_j,)
         Values of J.
     beta : float
     mass : ndarray, shape (n,)
         Diagonal of M.
-    origin, rows, eliminations, updates : ndarray of int64
-        From `asnsim.sparse_lu.SparseLU.factor_steps`.
-    lu : ndarray, shape (lu_size + 1,)
+    origin, rows, eliminations, updates : int
+        Addresses of the lists that `asnsim.sparse_lu.SparseLU.factor_steps` makes.
+    lu : ndarray, shape (size + 1,)
         Receives the factors.
 
     Returns
@@ -164,23 +168,27 @@ def sparse_factor(J, beta, mass, origin, rows, eliminations, updates, lu):
     bool
         False if a pivot cannot be trusted.
     """
-    for p in range(origin.shape[0]):
-        e, d = origin[p, 0], origin[p, 1]
+    source, row = whole_matrix(origin, size, 2), whole_matrix(rows, n, 4)
+    last = row[n - 1, 1]
+    elimination = whole_matrix(eliminations, last, 4)
+    update = whole_matrix(updates, elimination[last - 1, 3] if last > 0 else 0, 2)
+    for p in range(size):
+        e, d = source[p, 0], source[p, 1]
         value = -beta * J[e] if e >= 0 else 0.0
         lu[p] = value + mass[d] if d >= 0 else value
-    for r in range(rows.shape[0]):
-        pivot = rows[r, 2]
+    for r in range(n):
+        pivot = row[r, 2]
         least = PIVOT_RATIO * abs(lu[pivot])
-        for q in range(rows[r, 0], rows[r, 1]):
-            multiplier = lu[eliminations[q, 0]]
-            for u in range(eliminations[q, 2], eliminations[q, 3]):
-                lu[updates[u, 0]] -= multiplier * lu[updates[u, 1]]
-            lu[eliminations[q, 0]] = multiplier * lu[eliminations[q, 1]]
+        for q in range(row[r, 0], row[r, 1]):
+            multiplier = lu[elimination[q, 0]]
+            for u in range(elimination[q, 2], elimination[q, 3]):
+                lu[update[u, 0]] -= multiplier * lu[update[u, 1]]
+            lu[elimination[q, 0]] = multiplier * lu[elimination[q, 1]]
         if not least < abs(lu[pivot]) < np.inf:  # also catches NaN
             return False
         reciprocal = 1.0 / lu[pivot]
         lu[pivot] = reciprocal
-        for p in range(pivot + 1, rows[r, 3]):
+        for p in range(pivot + 1, row[r, 3]):
             lu[p] *= reciprocal
     return True
 

@@ -1,6 +1,8 @@
-"""What every integrator asks of a model: its matrix factorised, a linear solve, weights, and whether a step has left its domain.
+"""What every integrator asks of a model: its matrix factorised, linear solves, and whether a step has left its domain.
 
-A Numba cache is keyed to the file of the outermost function: after a change here, touch the files of the integrators.
+A `Problem` and the buffers of an integrator (its `Work`, fields by the same names in all of them) hold addresses; see
+`asnsim.solvers._memory`. A Numba cache is keyed to the file of the outermost function: after a change here, touch the files of
+the integrators.
 """
 
 from __future__ import annotations
@@ -9,48 +11,86 @@ from collections import namedtuple
 
 import numpy as np
 
-from asnsim.solvers._kernels import Kernels, call_kernel
+from asnsim.solvers._kernels import Kernels, call_kernel, call_lanes
 from asnsim.solvers._linalg import compiled, lu_factor, lu_solve, lu_solve_many, sparse_factor, sparse_solve, sparse_solve_many
+from asnsim.solvers._memory import V, matrix, padded, vector, whole, whole_matrix
+from asnsim.solvers._vectors import fill
 
-__all__ = ["Problem", "copy", "factorise", "leaves_domain", "make_problem", "multiply", "solve", "solve_many", "weigh"]
+__all__ = [
+    "Problem", "copy", "count", "factorise", "first_bound", "leaves_domain", "make_problem", "multiply_block", "pad", "solve",
+    "solve_block", "speed_and_bend",
+]  # fmt: skip
 
 MAX_STEPS, NOT_FINITE, ROOT, STEP_TOO_SMALL, SUCCESS = 1, 3, 4, 2, 0  # how a segment ends
 STEPS, REJECTED, RHS, JAC, FACTORIZATIONS, NEWTON_FAILURES = 0, 1, 2, 3, 4, 5  # places in the array of counts
 EPS = np.finfo(np.float64).eps
 
-#: What a segment needs and never changes.
+#: What a segment needs and never changes: sizes, kernels, arrays, numbers.
 Problem = namedtuple(
     "Problem",
-    "rhs jac dfdp dfdt roots n_roots root_strict c t0 t1 atol rtol mass pattern lu_factor lu_solve lu_size "
-    "lu_origin lu_rows lu_eliminations lu_updates lu_steps",
+    "n size rows n_entries n_roots n_steps lu_size "
+    "rhs jac dfdp dfdt multiply_block solve_block roots lu_factor lu_solve "
+    "c atol mass pattern root_strict lu_origin lu_rows lu_eliminations lu_updates lu_steps t0 t1 rtol",
 )
 
 
-def make_problem(kernels: Kernels, t0: float, t1: float, c: np.ndarray, atol: np.ndarray, rtol: float) -> Problem:
-    """Gather what a segment needs; arrays contiguous float64, as `asnsim.solvers.integrate` makes them."""
-    k = kernels
+def pad(values: np.ndarray, rest: float) -> np.ndarray:
+    """Copy (n,) into whole rows, filled up with `rest`."""
+    full = np.full(padded(values.size), rest)
+    full[: values.size] = values
+    return full
+
+
+def make_problem(
+    kernels: Kernels, t0: float, t1: float, c: np.ndarray, atol: np.ndarray, mass: np.ndarray, rtol: float
+) -> Problem:
+    """Gather what a segment needs; `atol` and `mass` in whole rows (see `pad`). The caller keeps all arrays alive."""
+    k, size = kernels, padded(kernels.n)
+    arrays = (c, atol, mass, k.pattern, k.root_strict, k.lu_origin, k.lu_rows, k.lu_eliminations, k.lu_updates, k.lu_steps)
     return Problem(
-        k.rhs, k.jac, k.dfdp, k.dfdt, k.roots, k.n_roots, k.root_strict, c, t0, t1, atol, float(rtol), k.mass, k.pattern,
-        k.lu_factor, k.lu_solve, k.lu_size, k.lu_origin, k.lu_rows, k.lu_eliminations, k.lu_updates, k.lu_steps,
+        k.n, size, size // V, len(k.pattern), k.n_roots, len(k.lu_steps), k.lu_size,
+        k.rhs, k.jac, k.dfdp, k.dfdt, k.multiply_block, k.solve_block, k.roots, k.lu_factor, k.lu_solve,
+        *(array.ctypes.data for array in arrays), t0, t1, rtol,
     )  # fmt: skip
 
 
 @compiled()
-def copy(x, out):
-    """Set ``out = x``; a slice assignment would allocate."""
-    for q in range(out.size):
-        out[q] = x[q]
+def count(counts, place):
+    """Add one to a count."""
+    table = whole(counts, 6)
+    table[place] += 1
 
 
 @compiled()
-def weigh(p, w):
-    """Set the weights from the last accepted state.
+def copy(source, target, n):
+    """Copy n numbers from one address to another."""
+    a, b = vector(source, n), vector(target, n)
+    for q in range(n):
+        b[q] = a[q]
 
-    Not from the new one: a step that jumps over the pole of a rate law to huge values would widen its own tolerance.
+
+@compiled()
+def speed_and_bend(p, w, dfdt, out):
+    """Return the norms of x' and of x'' = J x' + df/dt at the last state, which set a first step; algebraic states do not count.
+
+    Leaves x' in ``w.f`` and x'' in `out`.
     """
-    last, weights, atol, rtol = w.D[0], w.w, p.atol, p.rtol  # locals: a loop over fields of a tuple does not vectorise
-    for i in range(last.size):
-        weights[i] = 1.0 / (rtol * abs(last[i]) + atol[i])
+    call_kernel(p.rhs, p.t0, w.D, p.c, w.f)
+    call_kernel(p.jac, p.t0, w.D, p.c, w.J)
+    count(w.counts, RHS)
+    count(w.counts, JAC)
+    f, weights, mass, start = vector(w.f, p.n), vector(w.w, p.n), vector(p.mass, p.n), vector(dfdt, p.n)
+    J, pattern, second = vector(w.J, p.n_entries), whole_matrix(p.pattern, p.n_entries, 2), vector(out, p.n)
+    for i in range(p.n):
+        f[i] *= mass[i]
+        second[i] = start[i]
+    for e in range(p.n_entries):
+        second[pattern[e, 0]] += J[e] * f[pattern[e, 1]]
+    speed, bend = 0.0, 0.0
+    for i in range(p.n):
+        speed += (f[i] * weights[i]) ** 2
+        bend += (mass[i] * second[i] * weights[i]) ** 2
+    return np.sqrt(speed / p.n), np.sqrt(bend / p.n)
 
 
 @compiled()
@@ -61,81 +101,92 @@ def factorise(p, w, t, x, beta):
     trusted. The last entry of ``w.lu`` says which factors hold: positive for the sparse ones.
     """
     call_kernel(p.jac, t, x, p.c, w.J)
-    w.counts[JAC] += 1
-    w.counts[FACTORIZATIONS] += 1
+    count(w.counts, JAC)
+    count(w.counts, FACTORIZATIONS)
+    lu, J = vector(w.lu, p.lu_size + 1), vector(w.J, p.n_entries)
     if p.lu_factor != 0:
         call_kernel(p.lu_factor, beta, w.J, p.c, w.lu)
-        if w.lu[p.lu_size] > 0.0:
+        if lu[p.lu_size] > 0.0:
             return True
-    elif p.lu_size > 0 and sparse_factor(w.J, beta, p.mass, p.lu_origin, p.lu_rows, p.lu_eliminations, p.lu_updates, w.lu):
-        w.lu[p.lu_size] = 1.0
+    elif p.lu_size > 0 and sparse_factor(
+        p.n, p.lu_size, J, beta, vector(p.mass, p.n), p.lu_origin, p.lu_rows, p.lu_eliminations, p.lu_updates, lu
+    ):
+        lu[p.lu_size] = 1.0
         return True
-    w.lu[p.lu_size] = 0.0
-    pattern = p.pattern
-    w.LU[:] = 0.0
-    for i in range(p.mass.size):
-        w.LU[i, i] = p.mass[i]
-    for e in range(pattern.shape[0]):
-        w.LU[pattern[e, 0], pattern[e, 1]] -= beta * w.J[e]
-    return lu_factor(w.LU, w.pivots)
+    lu[p.lu_size] = 0.0
+    full, mass, pattern = matrix(w.LU, p.n, p.n), vector(p.mass, p.n), whole_matrix(p.pattern, p.n_entries, 2)
+    full[:] = 0.0
+    for i in range(p.n):
+        full[i, i] = mass[i]
+    for e in range(p.n_entries):
+        full[pattern[e, 0], pattern[e, 1]] -= beta * J[e]
+    return lu_factor(full, whole(w.pivots, p.n))
 
 
 @compiled()
 def solve(p, w, b):
-    """Solve with the matrix factorised last, in place."""
-    if w.lu[p.lu_size] > 0.0:
+    """Solve with the matrix factorised last, in place; b is an address."""
+    lu = vector(w.lu, p.lu_size + 1)
+    if lu[p.lu_size] > 0.0:
         if p.lu_solve != 0:
             call_kernel(p.lu_solve, 0.0, w.lu, p.c, b)
         else:
-            sparse_solve(w.lu, p.lu_steps, b)
+            sparse_solve(lu, whole_matrix(p.lu_steps, p.n_steps, 3), vector(b, p.n))
     else:
-        lu_solve(w.LU, w.pivots, b)
+        lu_solve(matrix(w.LU, p.n, p.n), whole(w.pivots, p.n), vector(b, p.n))
 
 
 @compiled()
-def solve_many(p, w, b):
-    """Solve for many right-hand sides, the columns of `b`, in place."""
-    if w.lu[p.lu_size] > 0.0:
-        sparse_solve_many(w.lu, p.lu_steps, b)
+def solve_block(p, w, b):
+    """Solve for the V columns at the address b (n, V), in place."""
+    lu = vector(w.lu, p.lu_size + 1)
+    if lu[p.lu_size] > 0.0:
+        if p.solve_block != 0:
+            call_lanes(p.solve_block, w.numbers, w.lu, w.lu, b)
+        else:
+            sparse_solve_many(lu, whole_matrix(p.lu_steps, p.n_steps, 3), matrix(b, p.n, V))
     else:
-        lu_solve_many(w.LU, w.pivots, b)
+        lu_solve_many(matrix(w.LU, p.n, p.n), whole(w.pivots, p.n), matrix(b, p.n, V))
 
 
 @compiled()
-def multiply(p, J, factor, v, out):
-    """Add ``factor J v`` to `out`; both (n, m)."""
-    pattern = p.pattern
-    for e in range(pattern.shape[0]):
-        a = factor * J[e]
-        target, source = out[pattern[e, 0]], v[pattern[e, 1]]
-        for k in range(target.size):
-            target[k] += a * source[k]
+def multiply_block(p, w, factor, v, out):
+    """Add ``factor J v`` to `out`; addresses of (n, V). Number 1 is overwritten."""
+    if p.multiply_block != 0:
+        fill(w.numbers, 1, factor)
+        call_lanes(p.multiply_block, w.numbers + 8 * V, w.J, v, out)
+        return
+    J, pattern = vector(w.J, p.n_entries), whole_matrix(p.pattern, p.n_entries, 2)
+    source, target = matrix(v, p.n, V), matrix(out, p.n, V)
+    for e in range(p.n_entries):
+        a, i, j = factor * J[e], pattern[e, 0], pattern[e, 1]
+        for k in range(V):
+            target[i, k] += a * source[j, k]
+
+
+def first_bound(x0: np.ndarray, atol: np.ndarray) -> np.ndarray:
+    """How far below zero each state may come unasked, in whole rows: its tolerance; any way for one that starts below."""
+    return pad(np.where(x0 < 0.0, -np.inf, -atol[: x0.size]), -np.inf)
 
 
 @compiled()
 def leaves_domain(p, w, t):
-    """Whether the state just found has passed zero where the flow cannot.
+    """Whether the state just found, of which some part has come below its bound, has passed zero where the flow cannot.
 
     A pool eliminated at saturation falls on a straight line: no error estimate holds the step back, and one long step carries the
     pool beyond -Km, where V x / (Km + x) is V again and Newton agrees. So states that fell below zero are set to zero: one that
     would then not fall cannot have crossed, and the step is wrong. A state that does cross, or starts below zero, changes sign by
     right and is never asked again in this segment; nor is an algebraic one, which has no flow.
     """
-    last, x, signed, atol = w.D[0], w.x, w.signed, p.atol
-    suspect = False
-    for i in range(last.size):
-        if x[i] < min(last[i], 0.0) - atol[i] and not signed[i]:
-            suspect = True
-    if not suspect:
-        return False
-    clipped = w.r
-    for i in range(last.size):
-        clipped[i] = x[i] if signed[i] else max(x[i], 0.0)
-    call_kernel(p.rhs, t, clipped, p.c, w.f)
-    w.counts[RHS] += 1
-    for i in range(last.size):
-        if not signed[i] and x[i] < min(last[i], 0.0) - atol[i]:
-            if w.f[i] >= 0.0 and p.mass[i] > 0.0:
+    last, x, clipped, bound = vector(w.D, p.n), vector(w.x, p.n), vector(w.r, p.n), vector(w.bound, p.n)
+    f, mass = vector(w.f, p.n), vector(p.mass, p.n)
+    for i in range(p.n):
+        clipped[i] = max(x[i], 0.0) if bound[i] > -np.inf else x[i]
+    call_kernel(p.rhs, t, w.r, p.c, w.f)
+    count(w.counts, RHS)
+    for i in range(p.n):
+        if x[i] < min(last[i], 0.0) + bound[i]:
+            if f[i] >= 0.0 and mass[i] > 0.0:
                 return True
-            signed[i] = True
+            bound[i] = -np.inf
     return False

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from asnsim.culture import precondition
 from asnsim.dosing import Regimen
 from asnsim.library import load_model
-from asnsim.simulation import precondition, simulate
+from asnsim.simulation import simulate
 
 
 def fold(run, name="cells"):

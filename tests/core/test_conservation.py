@@ -5,9 +5,10 @@ import pytest
 import sympy
 
 from asnsim.biology import MODULES
+from asnsim.composition import compose
 from asnsim.dosing import Regimen
 from asnsim.library import load_model, load_species
-from asnsim.network import Module, compose
+from asnsim.network import Module
 from asnsim.simulation import simulate
 from asnsim.solvers import NDF
 
@@ -164,7 +165,7 @@ def test_antiporters_carry_nothing_on_balance_along_a_run():
 
 def test_pools_and_fractions_stay_where_they_belong():
     """Nothing falls below zero by more than its tolerance; fractions stay within 0 and 1."""
-    from asnsim.simulation import absolute_tolerances
+    from asnsim.running import absolute_tolerances
 
     model = load_model("cell", "rpmi", "all_low_asns")
     run = simulate(model, Regimen.single("2 U", "asnase_e", 12.0), until="7 d")

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asnsim.biology import MODULES
+from asnsim.composition import compose
 from asnsim.errors import ModelError, UnitError
 from asnsim.library import list_recipes, load_model, load_species
-from asnsim.network import Module, Reaction, Species, compose, symbol, symbols
+from asnsim.network import Module, Reaction, Species, symbol, symbols
 
 a, b, k, V = symbols("a b k V")
 SPECIES = {

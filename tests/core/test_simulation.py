@@ -7,11 +7,14 @@ import pytest
 from scipy.special import gammaincc
 
 from asnsim.biology import MODULES
+from asnsim.composition import compose
+from asnsim.culture import precondition, preculture
 from asnsim.dosing import Regimen
 from asnsim.errors import IntegrationError, ModelError, UnsupportedFeatureError
 from asnsim.library import load_model, load_species
-from asnsim.network import TIME, Module, Reaction, Species, compose, symbol, symbols
-from asnsim.simulation import absolute_tolerances, precondition, preculture, simulate
+from asnsim.network import TIME, Module, Reaction, Species, symbol, symbols
+from asnsim.running import absolute_tolerances
+from asnsim.simulation import simulate
 from asnsim.solvers import NDF
 
 K, V, GRID = 0.2, 4.0, np.linspace(0, 40, 41)
