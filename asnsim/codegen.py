@@ -48,6 +48,8 @@ class CompiledSystem:
         The static pattern of M - beta J, ordered; None where an algebraic equation needs row exchanges.
     pattern : ndarray of int64, shape (n_j, 2)
         Rows and columns of the entries that the kernel `jac` writes.
+    gathered : tuple, or None
+        Kept here by `asnsim.running.kernels_of`: what it made of this system, and of which `version`.
     """
 
     def __init__(self, system: ODESystem, theta: Sequence[str] = (), selected: Sequence[str] = ()):
@@ -58,6 +60,7 @@ class CompiledSystem:
         if self.theta or self.selected_names:
             self._extra = Code(_extra_source(system, self._core, self.theta, self.selected_names))
         self._calls = 0
+        self.gathered = None
         self._prepare = None
 
     def address(self, name: str) -> int:
@@ -76,6 +79,11 @@ class CompiledSystem:
     def structure(self) -> dict[str, np.ndarray | int]:
         """Return what solvers know of the matrices, by the names of the fields of `asnsim.solvers.Kernels`."""
         return self._core.structure
+
+    @property
+    def version(self) -> int:
+        """Grows when better code has come."""
+        return self._core.code.version + (self._extra.version if self._extra else 0)
 
     def called(self) -> None:
         """Count a use: from the second on, better code is made beside the caller."""

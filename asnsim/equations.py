@@ -151,9 +151,7 @@ class ODESystem:
 
     def arrays(self, network: Network) -> tuple[np.ndarray, np.ndarray]:
         """Return initial states (n_x,) and constants with zero inputs (n_c + n_x,) of a network of this structure."""
-        x0 = np.array([network.parameters[name].value for name in self.states])
-        c = np.array([network.parameters[name].value for name in self.constants])
-        return x0, np.concatenate([c, np.zeros(self.n)])
+        return np.array(network.state_values), np.concatenate([network.constant_values, np.zeros(self.n)])
 
     def symbolic_rhs(self) -> dict[str, sympy.Expr]:
         """Return dx/dt as SymPy expressions with rules written out, for reading and as the oracle of the graph."""

@@ -81,6 +81,11 @@ class Code:
         return known[name]
 
     @property
+    def version(self) -> int:
+        """How often the functions have been compiled."""
+        return len(self._engines)
+
+    @property
     def is_thorough(self) -> bool:
         """Whether the better code is in use."""
         return self._level == THOROUGH

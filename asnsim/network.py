@@ -223,7 +223,7 @@ class Event:
     at_trigger: bool = True
 
     def __post_init__(self):
-        if not isinstance(self.trigger, sympy.logic.boolalg.Boolean):
+        if isinstance(self.trigger, sympy.Symbol) or not isinstance(self.trigger, sympy.logic.boolalg.Boolean):
             raise ModelError(f"event '{self.id}': its trigger must be a comparison such as x > 1, not {self.trigger!r}")
         for relation in self.trigger.atoms(sympy.core.relational.Relational):
             if isinstance(relation, (sympy.Eq, sympy.Ne)):
@@ -356,6 +356,16 @@ class Network:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Network) and self._identity() == other._identity()
+
+    @cached_property
+    def state_values(self) -> tuple[float, ...]:
+        """Initial values in the order of `states`."""
+        return tuple(self.parameters[name].value for name in self.states)
+
+    @cached_property
+    def constant_values(self) -> tuple[float, ...]:
+        """Values in the order of `constants`."""
+        return tuple(self.parameters[name].value for name in self.constants)
 
     def value(self, name: str) -> float:
         """Return a constant or initial value in canonical units.

@@ -18,7 +18,7 @@ import numpy as np
 from asnsim.codegen import CompiledSystem, compile_system
 from asnsim.derivatives import derivatives
 from asnsim.dosing import BOLUS, END, SET, START, Action
-from asnsim.equations import ODESystem
+from asnsim.equations import ODESystem, build_equations
 from asnsim.errors import IntegrationError, ModelError
 from asnsim.network import Network
 from asnsim.solvers import NDF, ROOT, SUCCESS, Integrator, Kernels, Segment, python_callable
@@ -38,17 +38,28 @@ def absolute_tolerances(model: Network, rtol: float) -> np.ndarray:
     rtol times what counts as nothing in the state's unit; for a compartment, which may shrink a billionfold as its cells
     die, rtol times a billionth of its first size.
     """
-    rows = (model.parameters[name] for name in model.states)
-    return rtol * np.array([_FLOORS.get(row.dimension, 1e-9 * abs(row.value) or 1e-15) for row in rows])
+    return rtol * _floors(build_equations(model), np.array(model.state_values))
+
+
+def _floors(system: ODESystem, x0: np.ndarray) -> np.ndarray:
+    """What counts as nothing, per state."""
+    if "floors" not in system.cache:
+        rows = (system.network.parameters[name] for name in system.states)
+        system.cache["floors"] = np.array([_FLOORS.get(row.dimension, np.nan) for row in rows])
+    known = system.cache["floors"]
+    return np.where(np.isnan(known), np.where(x0 == 0.0, 1e-15, 1e-9 * np.abs(x0)), known)
 
 
 def kernels_of(code: CompiledSystem) -> Kernels:
-    """Gather what the solvers take from a compiled system; the caller keeps the system alive."""
+    """Gather what the solvers take from a compiled system, as good as it is by now; the caller keeps the system alive."""
     code.called()
-    names = ("rhs", "jac", "dfdp", "dfdt", "roots", "lu_factor", "lu_solve")
-    blocks = {name: code.address(f"{name}_lanes") for name in ("multiply_block", "solve_block")}
-    addresses = {name: code.address(name) for name in names}
-    return Kernels(n=code.system.n, n_theta=len(code.theta), **addresses, **blocks, **code.structure())
+    if code.gathered is None or code.gathered[0] != code.version:
+        names = ("rhs", "jac", "dfdp", "dfdt", "roots", "lu_factor", "lu_solve")
+        blocks = {name: code.address(f"{name}_lanes") for name in ("multiply_block", "solve_block")}
+        addresses = {name: code.address(name) for name in names}
+        kernels = Kernels(n=code.system.n, n_theta=len(code.theta), **addresses, **blocks, **code.structure())
+        code.gathered = code.version, kernels
+    return code.gathered[1]
 
 
 class Run:
@@ -86,11 +97,13 @@ class Run:
         actions: Iterable[Action] = (),
     ):
         self.model, self.system, self.solver, self.theta = model, system, solver, theta
-        self.atol, self.sizes = absolute_tolerances(model, solver.rtol), sizes
+        self.sizes = sizes
         self.x, self.c = system.arrays(model)
+        self.atol = solver.rtol * _floors(system, self.x)
         self.s = np.zeros((system.n, len(theta)))
         self.live = np.ones(len(theta), dtype=bool)
         self.stats: dict[str, int] = {}
+        self.integrator: Integrator | None = None
         for k, name in enumerate(theta):
             if name in system.states:
                 self.s[system.states.index(name), k] = 1.0
@@ -112,6 +125,8 @@ class Run:
             columns.append("+".join([name if self.live[k] else "", *flows]))
         self.code = compile_system(self.system, tuple(columns))
         self.kernels = kernels_of(self.code)
+        if self.integrator is not None:
+            self.integrator.release()
         self.integrator = Integrator(self.solver, self.kernels, self.atol, self.sizes)
         self._rhs = python_callable(self.kernels.rhs)
         self._volumes = python_callable(self.code.address("volumes"))
@@ -287,6 +302,10 @@ class Run:
             if state == i:
                 self._flows[k, state] = slope + dvalue[k]
         self._refresh()
+
+    def release(self) -> None:
+        """Give the solver's buffers back; nothing can be integrated afterwards."""
+        self.integrator.release()
 
     def without_events(self) -> Run:
         """A copy that does not stop at conditions and has no sensitivities; for following a piece of a trajectory again."""

@@ -87,7 +87,11 @@ def simulate(
     if theta and isinstance(solver, Rosenbrock):
         raise ModelError(f"{type(solver).__name__} has no sensitivities; use NDF for theta={theta[:3]}")
     run = Run(model, build_equations(model), theta, sizes, solver, actions)
-    return _trajectory(run, _follow(run, [a for a in actions if a.time <= end], begin, end, grid))
+    try:
+        blocks = _follow(run, [a for a in actions if a.time <= end], begin, end, grid)
+    finally:
+        run.release()
+    return _trajectory(run, blocks)
 
 
 def _span(actions: list[Action], until: float | str, start: float | str | None) -> tuple[float, float]:
@@ -138,6 +142,8 @@ def _follow(run: Run, actions: list[Action], begin: float, end: float, grid: np.
     run.settle(begin)
     record.add_present(begin)
     changed, place = _act(run, events, actions, 0, begin)
+    if changed and end == begin:
+        record.add_present(begin)
     if not changed and end > begin:
         record.blocks.clear()
     _check_volumes(run, begin)
@@ -231,6 +237,7 @@ def _trajectory(run: Run, blocks: list[tuple]) -> Trajectory:
         one = run.without_events()
         one.restart(x, c)
         one.integrate(t0, t1, np.array([t1]))
+        one.release()
         return one.x
 
     return Trajectory(

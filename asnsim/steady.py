@@ -12,7 +12,7 @@ from asnsim.equations import build_equations
 from asnsim.errors import IntegrationError, ModelError, suggest
 from asnsim.network import Network
 from asnsim.running import absolute_tolerances, kernels_of
-from asnsim.solvers import python_callable
+from asnsim.solvers import as_blocks, from_blocks, python_callable
 from asnsim.solvers.steady_state import steady_state as solve
 
 __all__ = ["Balance", "balanced_state"]
@@ -120,10 +120,11 @@ def balanced_state(model: Network, held: Sequence[str] | None = None, theta: Seq
 
 def _slopes(system, code, x, c, index, theta) -> np.ndarray:
     n = system.n
-    entries, jacobian, explicit = np.zeros(len(code.pattern)), np.zeros((n, n)), np.zeros((n, len(theta)))
+    entries, jacobian, blocks = np.zeros(len(code.pattern)), np.zeros((n, n)), as_blocks(np.zeros((n, len(theta))))
     python_callable(code.address("jac"))(0.0, x, c, entries)
     jacobian[tuple(code.pattern.T)] = entries
-    python_callable(code.address("dfdp"))(0.0, x, c, explicit)
+    python_callable(code.address("dfdp"))(0.0, x, c, blocks)
+    explicit = from_blocks(blocks, n, len(theta))
     for k, name in enumerate(theta):
         if name in system.states:
             explicit[:, k] = jacobian[:, system.states.index(name)]

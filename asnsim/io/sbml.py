@@ -23,9 +23,15 @@ def sbml_text(network: Network) -> str:
     ------
     ModelError
         If libAntimony refuses the page or libSBML finds an error in the result.
+    UnsupportedFeatureError
+        If the network has algebraic states.
     """
     import libsbml
 
+    if network.algebraic:
+        raise UnsupportedFeatureError(
+            f"model '{network.name}' has algebraic states ({', '.join(network.algebraic)}); Antimony, the way to SBML, has none"
+        )
     document = libsbml.readSBMLFromString(sbml_of_page(str(network)))
     if not document.setLevelAndVersion(3, 1, False):
         raise ModelError(f"model '{network.name}' does not fit into SBML Level 3 Version 1; write it as Antimony instead")

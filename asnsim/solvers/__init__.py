@@ -18,6 +18,7 @@ from asnsim.solvers._driver import (
     integrate,
 )
 from asnsim.solvers._kernels import python_callable
+from asnsim.solvers._sensitivity import as_blocks, from_blocks
 from asnsim.solvers.rodas4 import Rodas4
 from asnsim.solvers.rodas5p import Rodas5P
 
@@ -34,6 +35,8 @@ __all__ = [
     "Rodas4",
     "Rodas5P",
     "Segment",
+    "as_blocks",
+    "from_blocks",
     "integrate",
     "python_callable",
 ]

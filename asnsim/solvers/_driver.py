@@ -13,7 +13,7 @@ import numpy as np
 
 from asnsim.solvers import ndf, rosenbrock
 from asnsim.solvers._kernels import Kernels
-from asnsim.solvers._memory import aligned, padded
+from asnsim.solvers._memory import address, aligned, padded
 from asnsim.solvers._sensitivity import as_blocks, from_blocks
 from asnsim.solvers._system import MAX_STEPS, NOT_FINITE, ROOT, STEP_TOO_SMALL, SUCCESS, first_bound, make_problem, pad
 from asnsim.solvers.ndf import NDF
@@ -30,6 +30,7 @@ _MESSAGES = {
     STEP_TOO_SMALL: "the step became too small at t = {t:.9g}; the solution may run to infinity or jump there",
     NOT_FINITE: "the right-hand side or a derivative of it is not finite near t = {t:.9g}; check the rate laws at that state",
 }
+_NOTHING = np.zeros(0)
 _STATS = ("steps", "rejected", "rhs", "jac", "factorizations", "newton_failures")
 
 #: Number of output times; addresses of the times, of the states there in whole rows, of the sensitivities in blocks.
@@ -77,8 +78,30 @@ class Segment:
     roots: tuple[int, ...] = ()
 
 
+class _Workspace:
+    """Buffers of one method for one model, with views of what the driver reads and writes."""
+
+    def __init__(self, kernels: Kernels, method: type):
+        self.module = rosenbrock if issubclass(method, Rosenbrock) else ndf
+        self._layout = self.module.layout(kernels, method)
+        self._block = aligned(self._layout.size)
+        self.addresses = self._layout.addresses(self._block)
+        self.work = self.module.make_work(method, self.addresses)
+        self.bound, self.counts, self.numbers = self.array("bound"), self.array("counts", np.int64), self.array("numbers")
+        self.first = self.array("D").reshape(-1, padded(kernels.n))[0]
+        if self.module is ndf:
+            self.sensitivities, self.inverse_p, wide = self.array("DS")[0], self.array("inverse_p"), self.array("wide_mass")
+            wide[:] = kernels.mass[: len(wide), None]
+        self.atol, self.mass = pad(np.ones(kernels.n), 1.0), pad(kernels.mass, 0.0)
+        self.problem = make_problem(kernels, self.atol, self.mass)
+
+    def array(self, name: str, dtype=np.float64) -> np.ndarray:
+        """One of the buffers."""
+        return self._layout.array(self._block, name, dtype)
+
+
 class Integrator:
-    """A solver with the buffers for one model, for segment after segment.
+    r"""A solver with the buffers for one model, for segment after segment.
 
     Parameters
     ----------
@@ -89,7 +112,7 @@ class Integrator:
     atol : ndarray, shape (n,), or float, optional
         Absolute tolerance per state, positive; ``solver.atol`` by default.
     p_scale : ndarray, shape (n_theta,), optional
-        Typical sizes of the parameters; the absolute tolerance of dx_i/dp_k is atol_i/\\|p_k\\|. A zero counts as 1.
+        Typical sizes of the parameters; the absolute tolerance of dx_i/dp_k is atol_i/\|p_k\|. A zero counts as 1.
 
     Raises
     ------
@@ -104,38 +127,38 @@ class Integrator:
         atol: np.ndarray | float | None = None,
         p_scale: np.ndarray | None = None,
     ):
-        n, n_theta = kernels.n, kernels.n_theta
+        n, n_theta, method = kernels.n, kernels.n_theta, type(solver)
         if n_theta and isinstance(solver, Rosenbrock):
-            raise ValueError(f"{type(solver).__name__} has no sensitivities; use NDF for the {n_theta} asked for")
-        atol = np.array(np.broadcast_to(solver.atol if atol is None else atol, (n,)), dtype=np.float64)
-        if not (np.all(atol > 0) and np.all(np.isfinite(atol))):
-            raise ValueError("atol must be positive and finite for every state")
+            raise ValueError(f"{method.__name__} has no sensitivities; use NDF for the {n_theta} asked for")
+        if atol is None and solver.atol is None:
+            raise ValueError("no absolute tolerance is given; give atol, or a solver with one")
         self.solver, self.kernels = solver, kernels
-        self._module = rosenbrock if isinstance(solver, Rosenbrock) else ndf
-        self._layout = self._module.layout(kernels, type(solver))
-        self._block = aligned(self._layout.size)
-        addresses = self._layout.addresses(self._block)
-        self._work = self._module.make_work(type(solver), addresses)
-        self._atol, self._mass = pad(atol, 1.0), pad(kernels.mass, 0.0)
-        self._counts = self._array("counts", np.int64)
-        if self._module is ndf:
-            self._prepare_sensitivities(n_theta, p_scale)
+        self._free = kernels.workspaces.setdefault(method, [])
+        try:
+            self._own = self._free.pop()
+        except IndexError:
+            self._own = _Workspace(kernels, method)
+        own = self._own
+        own.atol[:n] = solver.atol if atol is None else atol
+        if not (np.all(own.atol > 0) and np.all(np.isfinite(own.atol))):
+            raise ValueError("atol must be positive and finite for every state")
+        own.numbers[0] = solver.rtol
+        self._problem = own.problem._replace(rtol=float(solver.rtol))
+        if own.module is ndf:
+            p_scale = np.ones(n_theta) if p_scale is None else np.abs(np.array(p_scale, dtype=np.float64, ndmin=1))
+            if p_scale.shape != (n_theta,):
+                raise ValueError(f"p_scale has shape {p_scale.shape}; the model has {n_theta} sensitivity parameters")
+            own.inverse_p[:] = 1.0
+            own.inverse_p.ravel()[:n_theta] = 1.0 / np.where(p_scale > 0, p_scale, 1.0)
             self._options = ndf.Options(
-                solver.max_order, bool(solver.sens_error_test), solver.max_steps, len(self._inverse_p), addresses["inverse_p"]
+                solver.max_order, bool(solver.sens_error_test), solver.max_steps, len(own.inverse_p), own.addresses["inverse_p"]
             )
 
-    def _array(self, name: str, dtype=np.float64) -> np.ndarray:
-        return self._layout.array(self._block, name, dtype)
-
-    def _prepare_sensitivities(self, n_theta: int, p_scale: np.ndarray | None) -> None:
-        p_scale = np.ones(n_theta) if p_scale is None else np.abs(np.array(p_scale, dtype=np.float64, ndmin=1))
-        if p_scale.shape != (n_theta,):
-            raise ValueError(f"p_scale has shape {p_scale.shape}; the model has {n_theta} sensitivity parameters")
-        self._inverse_p = self._array("inverse_p")
-        self._inverse_p[:] = 1.0
-        self._inverse_p.ravel()[:n_theta] = 1.0 / np.where(p_scale > 0, p_scale, 1.0)
-        wide = self._array("wide_mass")
-        wide[:] = self.kernels.mass[: len(wide), None]
+    def release(self) -> None:
+        """Leave the buffers to the next integrator of the same model and method; this one is of no use afterwards."""
+        if self._own is not None:
+            self._free.append(self._own)
+            self._own = None
 
     def run(
         self, t0: float, t1: float, x0: np.ndarray, c: np.ndarray, t_out: np.ndarray, s0: np.ndarray | None = None
@@ -163,15 +186,15 @@ class Integrator:
         n, n_theta, t0, t1 = self.kernels.n, self.kernels.n_theta, float(t0), float(t1)
         x0, c, t_out = (np.array(a, dtype=np.float64, order="C", ndmin=1) for a in (x0, c, t_out))
         _check(n, t0, t1, x0, t_out)
-        start = as_blocks(np.zeros((n, n_theta)) if s0 is None else np.reshape(s0, (n, n_theta)))
+        start = as_blocks(np.zeros((n, n_theta)) if s0 is None else np.reshape(s0, (n, n_theta))) if n_theta else _NOTHING
         x_out, s_out = np.full((t_out.size, padded(n)), np.nan), np.full((t_out.size, start.size), np.nan)
-        self._counts[:] = 0
+        self._own.counts[:] = 0
         if t1 == t0:  # nothing to integrate: all outputs are the start
             status, t, x_end, s_end = SUCCESS, t0, x0, start
             x_out[:, :n], s_out[:] = x0, start
         else:
-            out = Outputs(t_out.size, t_out.ctypes.data, x_out.ctypes.data, s_out.ctypes.data)
-            status, t, x_end, s_end = self._integrate(t0, t1, x0, c, out, start)
+            out = Outputs(t_out.size, *map(address, (t_out, x_out, s_out)))
+            status, t, x_end, s_end = self._integrate(t0, t1, x0, address(c), out, start)
         return Segment(
             t=t_out,
             x=x_out[:, :n],
@@ -181,30 +204,29 @@ class Integrator:
             status=int(status),
             message=_MESSAGES[status].format(t=t, max_steps=self.solver.max_steps),
             t_reached=float(t),
-            stats=dict(zip(_STATS, self._counts.tolist(), strict=True)),
+            stats=dict(zip(_STATS, self._own.counts.tolist(), strict=True)),
             roots=self._changed() if status == ROOT else (),
         )
 
+    def _integrate(self, t0, t1, x0, c, out, start):
+        """Run the compiled integrator; return status, time, state and sensitivities in blocks."""
+        n, own = self.kernels.n, self._own
+        p = self._problem._replace(t0=t0, t1=t1, c=c)
+        own.bound[:n] = first_bound(x0, own.atol[:n])
+        own.bound[n:] = -np.inf
+        own.first[:n] = x0
+        if own.module is rosenbrock:
+            status, t = rosenbrock.integrate_segment(p, self.solver.tableau, own.work, self.solver.max_steps, out)
+            return status, t, own.first[:n].copy(), start
+        own.sensitivities[:] = start
+        status, t = ndf.integrate_segment(p, self._options, own.work, out)
+        return status, t, own.first[:n].copy(), own.sensitivities.copy()
+
     def _changed(self) -> tuple[int, ...]:
         """Which conditions hold at the end and did not at the start, or the other way round."""
-        values, before = self._array("roots_now"), self._array("roots_truth", np.int64)
+        values, before = self._own.array("roots_now"), self._own.array("roots_truth", np.int64)
         now = (values > 0) | ((values == 0) & (self.kernels.root_strict == 0))
         return tuple(np.flatnonzero(now != (before > 0)).tolist())
-
-    def _integrate(self, t0, t1, x0, c, out, start):
-        p = make_problem(self.kernels, t0, t1, c, self._atol, self._mass, float(self.solver.rtol))
-        n = self.kernels.n
-        self._array("numbers")[0] = self.solver.rtol
-        self._array("bound")[:] = first_bound(x0, self._atol)
-        first = self._array("D").reshape(-1, padded(n))[0]
-        first[:n] = x0
-        if self._module is rosenbrock:
-            status, t = rosenbrock.integrate_segment(p, self.solver.tableau, self._work, self.solver.max_steps, out)
-            return status, t, first[:n].copy(), start
-        sensitivities = self._array("DS")[0]
-        sensitivities[:] = start
-        status, t = ndf.integrate_segment(p, self._options, self._work, out)
-        return status, t, first[:n].copy(), sensitivities.copy()
 
 
 def integrate(

@@ -60,6 +60,9 @@ class Kernels:
     lu_origin, lu_rows, lu_eliminations, lu_updates, lu_steps : ndarray of int64
         The same factorisation and solve as lists; see `asnsim.sparse_lu.SparseLU`.
 
+    workspaces : dict
+        Buffers that integrators of this model have left for the next.
+
     Notes
     -----
     An address is only valid while the code that owns it is alive: the caller keeps the compiled model.
@@ -86,6 +89,7 @@ class Kernels:
     lu_eliminations: np.ndarray = _steps(4)
     lu_updates: np.ndarray = _steps(2)
     lu_steps: np.ndarray = _steps(3)
+    workspaces: dict = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self):
         if self.pattern is None:

@@ -16,7 +16,7 @@ from numba.np.arrayobj import make_array, populate_array
 
 from asnsim.machine import native_lanes
 
-__all__ = ["Layout", "V", "aligned", "matrix", "padded", "vector", "whole", "whole_matrix"]
+__all__ = ["Layout", "V", "address", "aligned", "matrix", "padded", "vector", "whole", "whole_matrix"]
 
 #: Doubles in a row: one register of this processor.
 V = native_lanes()
@@ -32,6 +32,11 @@ def aligned(size: int) -> np.ndarray:
     raw = np.zeros(size + 8)
     start = (-raw.ctypes.data // 8) % 8
     return raw[start : start + size]
+
+
+def address(array: np.ndarray) -> int:
+    """Address of the data of an array, which the caller keeps alive."""
+    return array.__array_interface__["data"][0]
 
 
 class Layout:
@@ -51,7 +56,7 @@ class Layout:
 
     def addresses(self, block: np.ndarray) -> dict[str, int]:
         """Address of each array in a block made by `aligned`."""
-        base = block.ctypes.data
+        base = address(block)
         return {name: base + 8 * place for name, place in self.places.items()}
 
     def array(self, block: np.ndarray, name: str, dtype=np.float64) -> np.ndarray:

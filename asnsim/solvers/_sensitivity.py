@@ -19,7 +19,7 @@ from asnsim.solvers._history import BETA, ERROR, INVERSE_P, ORDERS
 from asnsim.solvers._kernels import call_kernel, call_vector
 from asnsim.solvers._linalg import compiled
 from asnsim.solvers._memory import V, matrix, vector, whole
-from asnsim.solvers._system import JAC, copy, count, factorise, multiply_block, solve_block
+from asnsim.solvers._system import JAC, copy, count, evaluate_jacobian, factorise, multiply_block, solve_block
 from asnsim.solvers._vectors import fill
 
 __all__ = ["as_blocks", "correct", "from_blocks", "norm_of_row", "slope"]
@@ -48,7 +48,7 @@ def largest(w, size):
     """Largest of `size` and the entries of number 4, one per parameter; NaN stays NaN."""
     row = vector(w.numbers + 8 * V * 4, V)
     for lane in range(V):
-        if not row[lane] <= size:
+        if size == size and not row[lane] <= size:
             size = row[lane]
     return size
 
@@ -66,7 +66,8 @@ def correct(p, o, w, t, beta, order):
         Local error in units of the tolerance; inf if the matrix is singular or something is not finite.
     """
     v, numbers, n, worst = w.passes, w.numbers, p.n, 0.0
-    if not factorise(p, w, t, w.x, beta):
+    evaluate_jacobian(p, w, t, w.x)
+    if not factorise(p, w, beta):
         return np.inf
     call_kernel(p.dfdp, t, w.x, p.c, w.dfdp)
     predict = whole(v.predict, ORDERS + 1)

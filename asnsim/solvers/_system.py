@@ -13,12 +13,12 @@ import numpy as np
 
 from asnsim.solvers._kernels import Kernels, call_kernel, call_lanes
 from asnsim.solvers._linalg import compiled, lu_factor, lu_solve, lu_solve_many, sparse_factor, sparse_solve, sparse_solve_many
-from asnsim.solvers._memory import V, matrix, padded, vector, whole, whole_matrix
+from asnsim.solvers._memory import V, address, matrix, padded, vector, whole, whole_matrix
 from asnsim.solvers._vectors import fill
 
 __all__ = [
-    "Problem", "copy", "count", "factorise", "first_bound", "leaves_domain", "make_problem", "multiply_block", "pad", "solve",
-    "solve_block", "speed_and_bend",
+    "Problem", "copy", "count", "evaluate_jacobian", "factorise", "first_bound", "leaves_domain", "make_problem",
+    "multiply_block", "pad", "solve", "solve_block", "speed_and_bend",
 ]  # fmt: skip
 
 MAX_STEPS, NOT_FINITE, ROOT, STEP_TOO_SMALL, SUCCESS = 1, 3, 4, 2, 0  # how a segment ends
@@ -41,16 +41,17 @@ def pad(values: np.ndarray, rest: float) -> np.ndarray:
     return full
 
 
-def make_problem(
-    kernels: Kernels, t0: float, t1: float, c: np.ndarray, atol: np.ndarray, mass: np.ndarray, rtol: float
-) -> Problem:
-    """Gather what a segment needs; `atol` and `mass` in whole rows (see `pad`). The caller keeps all arrays alive."""
+def make_problem(kernels: Kernels, atol: np.ndarray, mass: np.ndarray) -> Problem:
+    """Gather what segments need; `atol` and `mass` in whole rows (see `pad`).
+
+    The caller keeps the arrays alive, and replaces span, rtol and the address of c, which are 0 here.
+    """
     k, size = kernels, padded(kernels.n)
-    arrays = (c, atol, mass, k.pattern, k.root_strict, k.lu_origin, k.lu_rows, k.lu_eliminations, k.lu_updates, k.lu_steps)
+    arrays = (atol, mass, k.pattern, k.root_strict, k.lu_origin, k.lu_rows, k.lu_eliminations, k.lu_updates, k.lu_steps)
     return Problem(
         k.n, size, size // V, len(k.pattern), k.n_roots, len(k.lu_steps), k.lu_size,
         k.rhs, k.jac, k.dfdp, k.dfdt, k.multiply_block, k.solve_block, k.roots, k.lu_factor, k.lu_solve,
-        *(array.ctypes.data for array in arrays), t0, t1, rtol,
+        0, *map(address, arrays), 0.0, 0.0, 0.0,
     )  # fmt: skip
 
 
@@ -94,14 +95,19 @@ def speed_and_bend(p, w, dfdt, out):
 
 
 @compiled()
-def factorise(p, w, t, x, beta):
-    """Evaluate J at (t, x) and factorise M - beta J; False if that is singular or not finite.
+def evaluate_jacobian(p, w, t, x):
+    """Evaluate J at (t, x)."""
+    call_kernel(p.jac, t, x, p.c, w.J)
+    count(w.counts, JAC)
+
+
+@compiled()
+def factorise(p, w, beta):
+    """Factorise M - beta J; False if that is singular or not finite.
 
     Sparse with pivots on the diagonal first; dense with partial pivoting where there is no pattern or its pivots cannot be
     trusted. The last entry of ``w.lu`` says which factors hold: positive for the sparse ones.
     """
-    call_kernel(p.jac, t, x, p.c, w.J)
-    count(w.counts, JAC)
     count(w.counts, FACTORIZATIONS)
     lu, J = vector(w.lu, p.lu_size + 1), vector(w.J, p.n_entries)
     if p.lu_factor != 0:
@@ -165,8 +171,8 @@ def multiply_block(p, w, factor, v, out):
 
 
 def first_bound(x0: np.ndarray, atol: np.ndarray) -> np.ndarray:
-    """How far below zero each state may come unasked, in whole rows: its tolerance; any way for one that starts below."""
-    return pad(np.where(x0 < 0.0, -np.inf, -atol[: x0.size]), -np.inf)
+    """How far below zero each state may come unasked, (n,): its tolerance; any way for one that starts below."""
+    return np.where(x0 < 0.0, -np.inf, -atol)
 
 
 @compiled()

@@ -51,7 +51,7 @@ from asnsim.solvers._kernels import Kernels, call_kernel, call_vector
 from asnsim.solvers._linalg import compiled
 from asnsim.solvers._memory import Layout, V, matrix, padded, vector, whole
 from asnsim.solvers._roots import COEFFICIENTS, RootWork, find_root, root_shapes, set_truth
-from asnsim.solvers._system import EPS, copy, count, factorise, leaves_domain, solve
+from asnsim.solvers._system import EPS, copy, count, evaluate_jacobian, factorise, leaves_domain, solve
 from asnsim.solvers._vectors import NUMBERS, Pass, fill, total
 
 __all__ = ["Rosenbrock", "Tableau", "compile_passes", "integrate_segment", "layout", "make_tableau", "make_work"]
@@ -282,7 +282,8 @@ def attempt(p, m, w, tau, h):
     t, beta, stages = p.t0 + tau, h * m.gamma, m.alpha.size
     arg, side = whole(v.arg, stages + 1), whole(v.side, stages)
     call_vector(v.weigh, rows, numbers, w.D, p.atol, w.w)
-    if not factorise(p, w, t, w.D, beta):
+    evaluate_jacobian(p, w, t, w.D)
+    if not factorise(p, w, beta):
         return BAD_NUMBER, np.inf
     if p.dfdt != 0:
         call_kernel(p.dfdt, t, w.D, p.c, w.slope)

@@ -16,6 +16,7 @@ from asnsim.machine import Code
 from asnsim.simulation import simulate
 from asnsim.solvers import NDF
 from asnsim.solvers._linalg import sparse_factor, sparse_solve, sparse_solve_many
+from asnsim.solvers._memory import address
 from asnsim.sparse_lu import analyse, emit_factor, emit_solve
 
 PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_double, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
@@ -34,6 +35,12 @@ def apply_steps(lu, steps, b):
     return b
 
 
+def listed_factor(symbolic, values, beta, lu):
+    """The factorisation along lists."""
+    lists = symbolic.factor_steps()
+    return sparse_factor(symbolic.n, symbolic.size, values, beta, np.array(symbolic.mass), *map(address, lists), lu)
+
+
 def values_of(jacobian, symbolic):
     return np.array([jacobian[place] for place in symbolic.pattern])
 
@@ -47,7 +54,7 @@ def test_lists_solve_any_pattern(n, density, seed):
     matrix = np.eye(n) - 0.01 * jacobian
     b = np.random.default_rng(seed).normal(size=n)
     lu = np.zeros(symbolic.size + 1)
-    assert sparse_factor(values_of(jacobian, symbolic), 0.01, np.ones(n), *symbolic.factor_steps(), lu)
+    assert listed_factor(symbolic, values_of(jacobian, symbolic), 0.01, lu)
     steps = symbolic.solve_steps()
     np.testing.assert_allclose(apply_steps(lu, steps, b), np.linalg.solve(matrix, b), rtol=1e-9, atol=1e-12)
     alone = b.copy()
@@ -75,7 +82,7 @@ def test_straight_line_code_agrees_with_dense_algebra(n, density, seed):
     factor(0.05, values.ctypes.data, b.ctypes.data, lu.ctypes.data)
     assert lu[-1] == 1.0
     listed = np.zeros_like(lu)
-    sparse_factor(values, 0.05, np.ones(n), *symbolic.factor_steps(), listed)
+    listed_factor(symbolic, values, 0.05, listed)
     np.testing.assert_allclose(lu[:-1], listed[:-1], rtol=1e-10, atol=1e-14)
     solve(0.0, lu.ctypes.data, b.ctypes.data, b.ctypes.data)
     np.testing.assert_allclose(b, expected, rtol=1e-9, atol=1e-13)
@@ -97,7 +104,7 @@ def test_algebraic_rows(seed):
         return
     lu, b = np.zeros(symbolic.size + 1), rng.normal(size=n)
     matrix = np.diag(mass) - 0.3 * jacobian
-    good = sparse_factor(values_of(jacobian, symbolic), 0.3, mass, *symbolic.factor_steps(), lu)
+    good = listed_factor(symbolic, values_of(jacobian, symbolic), 0.3, lu)
     _code, factor, solve = compiled(symbolic)
     straight, values = np.zeros_like(lu), values_of(jacobian, symbolic)
     factor(0.3, values.ctypes.data, b.ctypes.data, straight.ctypes.data)
@@ -119,7 +126,7 @@ def check_of(jacobian, beta=1.0):
     _code, factor, _ = compiled(symbolic)
     lu, values = np.zeros(symbolic.size + 1), values_of(jacobian, symbolic)
     factor(beta, values.ctypes.data, values.ctypes.data, lu.ctypes.data)
-    good = sparse_factor(values, beta, np.ones(len(jacobian)), *symbolic.factor_steps(), np.zeros_like(lu))
+    good = listed_factor(symbolic, values, beta, np.zeros_like(lu))
     assert bool(lu[-1]) == good
     return good
 
@@ -149,13 +156,13 @@ def test_sparse_and_dense_factors_give_the_same_run(recipe, monkeypatch):
         return simulate(model, dose, until=24, times=np.linspace(0, 24, 13), theta=theta, solver=NDF(rtol=1e-8))
 
     sparse = run()
-    from asnsim import simulation
+    from asnsim import running
 
-    plain, empty = simulation.kernels_of, np.zeros((0, 2), dtype=np.int64)
-    monkeypatch.setattr(simulation, "kernels_of", lambda code: replace(plain(code), lu_factor=0, lu_solve=0))
+    plain, empty = running.kernels_of, np.zeros((0, 2), dtype=np.int64)
+    monkeypatch.setattr(running, "kernels_of", lambda code: replace(plain(code), lu_factor=0, lu_solve=0))
     listed = run()
     np.testing.assert_allclose(sparse.x, listed.x, rtol=1e-6, atol=1e-7 * np.abs(sparse.x).max())
-    monkeypatch.setattr(simulation, "kernels_of", lambda code: replace(plain(code), lu_factor=0, lu_solve=0, lu_size=0, lu_origin=empty))
+    monkeypatch.setattr(running, "kernels_of", lambda code: replace(plain(code), lu_factor=0, lu_solve=0, lu_size=0, lu_origin=empty))
     dense = run()
     scale = np.abs(dense.x).max(axis=0) + 1e-12
     assert np.abs(sparse.x - dense.x).max() > 0 or recipe == "teaching"

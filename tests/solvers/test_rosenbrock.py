@@ -38,6 +38,8 @@ from asnsim.solvers import (
     integrate,
     rosenbrock,
 )
+from asnsim.solvers._driver import Outputs, _Workspace
+from asnsim.solvers._memory import address, padded
 
 # The problems and their published references are those of NDF: one truth.
 given = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("test_ndf.py"))))
@@ -193,16 +195,18 @@ def test_stability_function(method):
 
 def fixed_steps(method, kernels, x0, c, end, steps):
     """Integrate with steps of one size; return the end, and the dense output at the PARTS of the first step."""
-    x0, c, h, dense = np.array(x0, float), np.array(c, float), end / steps, np.empty((PARTS.size, len(x0)))
-    p = rosenbrock.make_problem(kernels, 0.0, end, c, np.full(x0.size, 1e9), 1e-6)
-    w = rosenbrock.make_work(kernels, x0, method.tableau)
+    n, h, c, times = len(x0), end / steps, np.array(c, float), PARTS * end / steps
+    own, dense = _Workspace(kernels, method), np.zeros((PARTS.size, padded(n)))
+    own.atol[:], own.bound[:], own.first[:n] = 1e9, -np.inf, x0
+    p = own.problem._replace(t1=end, c=address(c))
+    out = Outputs(PARTS.size, address(times), address(dense), 0)
     for k in range(steps):
-        outcome, _ = rosenbrock.attempt(p, method.tableau, w, k * h, h)
+        outcome, _ = rosenbrock.attempt(p, method.tableau, own.work, k * h, h)
         assert outcome == rosenbrock.ACCEPTED
         if k == 0:
-            rosenbrock.write_outputs(p, method.tableau, w, 0.0, h, h, h, PARTS * h, 0, dense)
-        w.D[0] = w.x
-    return w.D[0], dense
+            rosenbrock.write_outputs(p, own.work, 0.0, h, h, h, out, 0)
+        own.first[:n] = own.array("x")[:n]
+    return own.first[:n].copy(), dense[:, :n]
 
 
 @cache

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from numba import cfunc, types
 
+from asnsim.machine import native_lanes
 from asnsim.solvers import NDF, NOT_FINITE, SUCCESS, Kernels, integrate
 
 POINTER = types.CPointer(types.float64)
+V = native_lanes()
 KERNEL = types.void(types.float64, POINTER, POINTER, POINTER)
 
 
@@ -25,7 +27,7 @@ def chain_jac(t, x, c, J):
 
 @cfunc(KERNEL)
 def chain_dfdp(t, x, c, P):  # theta = k1, k2, A(0); the last acts through the initial value only
-    P[0], P[3], P[4] = -x[0], x[0], -x[1]
+    P[0], P[V], P[V + 1] = -x[0], x[0], -x[1]
 
 
 @cfunc(KERNEL)
@@ -43,9 +45,11 @@ def robertson_jac(t, x, c, J):
 
 @cfunc(KERNEL)
 def robertson_dfdp(t, x, c, P):
-    P[0], P[1] = -x[0], x[1] * x[2]
-    P[3], P[4], P[5] = x[0], -x[1] * x[2], -x[1] * x[1]
-    P[8] = x[1] * x[1]
+    for i, sign in ((0, -1.0), (1, 1.0)):  # parameter k of state i stands in block k // V, row i, place k % V
+        P[i * V] = sign * x[0]
+        P[(1 // V) * 3 * V + i * V + 1 % V] = -sign * x[1] * x[2]
+    for i, sign in ((1, -1.0), (2, 1.0)):
+        P[(2 // V) * 3 * V + i * V + 2 % V] = sign * x[1] * x[1]
 
 
 @cfunc(KERNEL)
