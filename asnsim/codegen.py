@@ -16,7 +16,7 @@ import numpy as np
 
 from asnsim.emit import emit
 from asnsim.equations import ODESystem
-from asnsim.ir import call_suffix
+from asnsim.ir import BLOCK, Writer, call_suffix
 from asnsim.ir_math import library
 from asnsim.machine import Code, native_lanes
 from asnsim.sparse_lu import SparseLU, analyse, emit_factor, emit_multiply, emit_solve
@@ -68,8 +68,8 @@ class CompiledSystem:
 
         Of the core: ``rhs`` (n), ``jac`` (n_j), ``dfdt`` (n), ``volumes`` (n): by what an amount given into each state is
         divided; ``roots`` (n_roots), ``prepare_constants``, ``lu_factor``, ``lu_solve``. Of this choice: ``selected``
-        (n_selected) and ``dfdp`` (n_blocks, n, V), with parameter k of state i at ``((k // V) n + i) V + k % V``, V the lanes of
-        this processor; with it ``multiply_block_lanes`` and ``solve_block_lanes`` (n, V), one matrix for all lanes. Of an
+        (n_selected) and ``dfdp`` (n_blocks, n, B), with parameter k of state i at ``((k // B) n + i) B + k % B``, B being
+        `asnsim.ir.BLOCK`; with it ``multiply_block_lanes`` and ``solve_block_lanes`` (n, B), one matrix for all lanes. Of an
         ensemble: ``rhs_lanes``, ``jac_lanes``, ``lu_factor_lanes``, ``lu_solve_lanes``.
         """
         if name in ("dfdp", "selected", "multiply_block_lanes", "solve_block_lanes"):
@@ -200,7 +200,7 @@ def _hoist(system: ODESystem, roots: Iterable[int], base: int) -> dict[int, int]
 
 def _extra_source(system: ODESystem, core: _Core, theta: tuple[str, ...], selected: tuple[str, ...]) -> str:
     """Kernels of one choice of theta and observables."""
-    graph, width = system.graph, native_lanes()
+    graph = system.graph
     columns = [[(part, _place(system, part)) for part in name.split("+")] for name in theta]
     places = dict.fromkeys(place for parts in columns for _, place in parts if place is not None)
     found = system.parameter_derivatives(system.rhs, list(places))
@@ -214,12 +214,12 @@ def _extra_source(system: ODESystem, core: _Core, theta: tuple[str, ...], select
                 factor, slot = graph.input("c", slot), slot + 1
             for (i, j), node in found.items():
                 if place is not None and j == order[place]:
-                    target = ((k // width) * system.n + i) * width + k % width
+                    target = ((k // BLOCK) * system.n + i) * BLOCK + k % BLOCK
                     outputs[target] = graph.add(outputs.get(target, graph.zero), graph.mul(node, factor))
     parts = [emit(graph, "dfdp", outputs.items(), core.hoisted)] if theta else []
     if theta and core.is_straight:
-        parts += [library(width), emit_multiply(core.lu, width, "multiply_block")]
-        parts.append(emit_solve(core.lu, width, "solve_block", shared=True))
+        parts += [Writer(BLOCK).declarations(), emit_multiply(core.lu, BLOCK, "multiply_block")]
+        parts.append(emit_solve(core.lu, BLOCK, "solve_block", shared=True))
     if selected:
         parts.append(emit(graph, "selected", enumerate(system.observable(name) for name in selected), core.hoisted))
     return "\n\n".join([library(1), *parts])

@@ -1,8 +1,8 @@
 """LLVM IR as text: one writer for scalar kernels and for kernels that run several trajectories side by side, in lanes.
 
 A scalar kernel is ``void f(double t, const double *x, const double *c, double *out)``. In lanes every number is a vector of
-`LANES` doubles, one per trajectory, also t: ``void f(const lanes *t, const lanes *x, const lanes *c, lanes *out)``; element i of
-lane l of an array stands at ``i * LANES + l``.
+doubles, one per trajectory, also t: ``void f(const lanes *t, const lanes *x, const lanes *c, lanes *out)``; element i of lane l
+of an array stands at ``i * width + l``.
 
 No instruction carries a fast-math flag and fused multiply-adds are written out where they are wanted: a kernel gives the same
 bits at every level of optimisation, and each lane the same bits as the scalar kernel, whatever its neighbours do.
@@ -14,10 +14,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["LANES", "Writer", "call_suffix"]
+__all__ = ["BLOCK", "Writer", "call_suffix"]
 
-#: Trajectories side by side: two AVX2 registers, or one AVX-512 register. Two chains of operations hide each other's latency.
-LANES = 8
+#: Sensitivity parameters side by side: two registers of AVX2, or one of AVX-512, share each entry of a matrix.
+BLOCK = 8
 
 
 def call_suffix(width: int) -> str:
@@ -31,7 +31,7 @@ class Writer:
     Parameters
     ----------
     width : int
-        1, or `LANES`.
+        1, the lanes of the processor (`asnsim.machine.native_lanes`), or `BLOCK`.
     """
 
     def __init__(self, width: int = 1):

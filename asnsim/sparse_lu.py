@@ -27,6 +27,8 @@ __all__ = ["SparseLU", "analyse", "emit_factor", "emit_multiply", "emit_solve"]
 
 #: A pivot that elimination has cancelled below this share of its diagonal cannot be trusted.
 PIVOT_RATIO = 1e-8
+#: Rows that a solve or a product works on at once, each in a register of its own.
+ROWS_AT_ONCE = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,34 +207,46 @@ def emit_solve(lu: SparseLU, width: int = 1, name: str = "lu_solve", shared: boo
     With `shared`, one matrix serves all lanes, whose right-hand sides differ.
     """
     w = Writer(width)
-    at = lu.position
-    factor = w.load_one if shared else w.load
-    value: dict[int, str] = {}
-    for i in lu.order:
-        total = w.load("out", i)
-        for k in lu.lower[i]:
-            total = w.fma(w.neg(factor("x", at[i, k])), value[k], total)
-        value[i] = total
+    at, factor = lu.position, w.load_one if shared else w.load
+    value = {i: w.load("out", i) for i in lu.order}
+
+    def substitute(order: Sequence[int], columns: Sequence[tuple[int, ...]]) -> None:
+        """Subtract what is known already, a few rows at a time, so that each known value is fetched once for all of them."""
+        for first in range(0, len(order), ROWS_AT_ONCE):
+            rows = order[first : first + ROWS_AT_ONCE]
+            known = order[:first]
+            for k in (k for k in known if any(k in columns[i] for i in rows)):
+                for i in rows:
+                    if k in columns[i]:
+                        value[i] = w.fma(w.neg(factor("x", at[i, k])), value[k], value[i])
+            for i in rows:
+                for k in (k for k in rows if k in columns[i]):
+                    value[i] = w.fma(w.neg(factor("x", at[i, k])), value[k], value[i])
+
+    substitute(lu.order, lu.lower)
     for i in lu.order:
         value[i] = w.op("fmul", value[i], factor("x", at[i, i]))
-    for i in reversed(lu.order):
-        total = value[i]
-        for j in reversed(lu.upper[i]):  # what is known longest first: only the last step waits for the row before
-            total = w.fma(w.neg(factor("x", at[i, j])), value[j], total)
-        value[i] = total
-        w.store(total, "out", i)
+    substitute(lu.order[::-1], lu.upper)
+    for i in lu.order:
+        w.store(value[i], "out", i)
     return w.kernel(name)
 
 
 def emit_multiply(lu: SparseLU, width: int, name: str = "multiply") -> str:
     """Write ``out += t J c`` as LLVM IR, for vectors side by side in c and out; x holds the values of J, one for all lanes."""
     w = Writer(width)
-    rows: dict[int, list[tuple[int, int]]] = {}
+    rows: dict[int, dict[int, int]] = {}
     for e, (i, j) in enumerate(lu.pattern):
-        rows.setdefault(i, []).append((e, j))
-    for i, entries in rows.items():
-        total = w.const(0.0)
-        for e, j in entries:
-            total = w.fma(w.load_one("x", e), w.load("c", j), total)
-        w.store(w.fma("%t", total, w.load("out", i)), "out", i)
+        rows.setdefault(i, {})[j] = e
+    order = list(rows)
+    for first in range(0, len(order), ROWS_AT_ONCE):
+        some = order[first : first + ROWS_AT_ONCE]
+        total = dict.fromkeys(some, w.const(0.0))
+        for j in dict.fromkeys(j for i in some for j in sorted(rows[i])):
+            column = w.load("c", j)
+            for i in some:
+                if j in rows[i]:
+                    total[i] = w.fma(w.load_one("x", rows[i][j]), column, total[i])
+        for i in some:
+            w.store(w.fma("%t", total[i], w.load("out", i)), "out", i)
     return w.kernel(name)

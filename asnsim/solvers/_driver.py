@@ -90,7 +90,7 @@ class _Workspace:
         self.bound, self.counts, self.numbers = self.array("bound"), self.array("counts", np.int64), self.array("numbers")
         self.first = self.array("D").reshape(-1, padded(kernels.n))[0]
         if self.module is ndf:
-            self.sensitivities, self.inverse_p, wide = self.array("DS")[0], self.array("inverse_p"), self.array("wide_mass")
+            self.sensitivities, self.inverse_p, wide = self.array("DS")[:, 0], self.array("inverse_p"), self.array("wide_mass")
             wide[:] = kernels.mass[: len(wide), None]
         self.atol, self.mass = pad(np.ones(kernels.n), 1.0), pad(kernels.mass, 0.0)
         self.problem = make_problem(kernels, self.atol, self.mass)
@@ -187,7 +187,7 @@ class Integrator:
         x0, c, t_out = (np.array(a, dtype=np.float64, order="C", ndmin=1) for a in (x0, c, t_out))
         _check(n, t0, t1, x0, t_out)
         start = as_blocks(np.zeros((n, n_theta)) if s0 is None else np.reshape(s0, (n, n_theta))) if n_theta else _NOTHING
-        x_out, s_out = np.full((t_out.size, padded(n)), np.nan), np.full((t_out.size, start.size), np.nan)
+        x_out, s_out = np.empty((t_out.size, padded(n))), np.empty((t_out.size, start.size))
         self._own.counts[:] = 0
         if t1 == t0:  # nothing to integrate: all outputs are the start
             status, t, x_end, s_end = SUCCESS, t0, x0, start
@@ -195,6 +195,9 @@ class Integrator:
         else:
             out = Outputs(t_out.size, *map(address, (t_out, x_out, s_out)))
             status, t, x_end, s_end = self._integrate(t0, t1, x0, address(c), out, start)
+            if status != SUCCESS:
+                reached = max(np.searchsorted(t_out, t), np.searchsorted(t_out, t0, side="right"))
+                x_out[reached:], s_out[reached:] = np.nan, np.nan
         return Segment(
             t=t_out,
             x=x_out[:, :n],
@@ -218,9 +221,9 @@ class Integrator:
         if own.module is rosenbrock:
             status, t = rosenbrock.integrate_segment(p, self.solver.tableau, own.work, self.solver.max_steps, out)
             return status, t, own.first[:n].copy(), start
-        own.sensitivities[:] = start
+        own.sensitivities[:] = start.reshape(own.sensitivities.shape)
         status, t = ndf.integrate_segment(p, self._options, own.work, out)
-        return status, t, own.first[:n].copy(), own.sensitivities.copy()
+        return status, t, own.first[:n].copy(), own.sensitivities.ravel()
 
     def _changed(self) -> tuple[int, ...]:
         """Which conditions hold at the end and did not at the start, or the other way round."""

@@ -20,11 +20,11 @@ import numpy as np
 from asnsim.solvers import _vectors as vectors
 from asnsim.solvers._kernels import call_vector
 from asnsim.solvers._linalg import compiled
-from asnsim.solvers._memory import matrix, whole
+from asnsim.solvers._memory import BLOCK, V, matrix, whole
 from asnsim.solvers._roots import COEFFICIENTS
 from asnsim.solvers._vectors import Pass, fill
 
-__all__ = ["ALPHA", "ERROR", "ORDERS", "ROWS", "as_powers", "compile_passes", "interpolate", "rescale"]
+__all__ = ["ALPHA", "ERROR", "ORDERS", "ROWS", "as_powers", "compile_passes", "interpolate", "set_basis", "set_grid"]
 
 ORDERS = 5
 ROWS = ORDERS + 3  # D_0 ... D_{k+2}
@@ -39,11 +39,14 @@ for _j in range(1, ORDERS + 1):
 INVERSE = np.array([0.0, *(1.0 / np.arange(1, ORDERS + 2))])
 ERROR = KAPPA * GAMMA + 1.0 / np.arange(1, ORDERS + 2)
 
-BETA, FREE = 1, 5  # numbers of the passes, beside those of `asnsim.solvers._vectors`; from FREE on as each pass wants them
-INVERSE_P = 5
+# numbers of the passes, beside those of `asnsim.solvers._vectors`: sums for the orders below and above, 1/p of parameters, and
+# from FREE on as each pass wants them
+BETA, LOWER, HIGHER, INVERSE_P, FREE = 1, 5, 6, 7, 8
 Passes = namedtuple(
-    "Passes", "weigh judge norm residual update predict advance rescale interpolate sens_side sens_judge"
-)  # fmt: skip
+    "Passes",
+    "weigh judge residual update predict advance rescale interpolate "
+    "sens_predict sens_judge wide_advance wide_rescale wide_interpolate",
+)
 
 
 def _predict(order: int) -> str:
@@ -82,9 +85,9 @@ def _update() -> str:
     return p.text("update")
 
 
-def _advance(order: int) -> str:
+def _advance(order: int, width: int, name: str) -> str:
     """Take the correction d into the history: it now ends at the new point."""
-    p = Pass("D d")
+    p = Pass("D d", width)
     p.rows("D", *range(order + 3))
     p.begin()
     d = p.get("d")
@@ -94,12 +97,12 @@ def _advance(order: int) -> str:
     for j in range(order, -1, -1):
         above = p.op("fadd", p.get("D", j), above)
         p.put(above, "D", j)
-    return p.text(f"advance{order}")
+    return p.text(name)
 
 
-def _rescale(order: int) -> str:
-    """Multiply the differences by the triangular matrix in the numbers from FREE on; see `rescale`."""
-    p = Pass("D")
+def _rescale(order: int, width: int, name: str) -> str:
+    """Multiply the differences by the triangular matrix in the numbers from FREE on; see `set_grid`."""
+    p = Pass("D", width)
     p.rows("D", *range(order + 1))
     T, k = {}, FREE
     for i in range(1, order + 1):
@@ -113,12 +116,12 @@ def _rescale(order: int) -> str:
         for j in range(i, order + 1):
             total = p.scaled_sum(T[i, j], rows[j], total)
         p.put(total, "D", i)
-    return p.text(f"rescale{order}")
+    return p.text(name)
 
 
-def _interpolate(order: int) -> str:
+def _interpolate(order: int, width: int, name: str) -> str:
     """Write ``D_0 + sum_j number_{FREE + j} D_j``."""
-    p = Pass("D out")
+    p = Pass("D out", width)
     p.rows("D", *range(order + 1))
     basis = [p.number(FREE + j) for j in range(1, order + 1)]
     p.begin()
@@ -126,47 +129,87 @@ def _interpolate(order: int) -> str:
     for j in range(1, order + 1):
         total = p.fma(basis[j - 1], p.get("D", j), total)
     p.put(total, "out")
-    return p.text(f"interpolate{order}")
+    return p.text(name)
 
 
-def _sens_side() -> str:
-    """Write ``ds = beta df/dp - M psi``, the right-hand side of the sensitivities without J s."""
-    p = Pass("dfdp mass psi ds")
+def _sens_predict(order: int) -> str:
+    """Write the prediction of one block of sensitivities, and ``ds = beta df/dp - M psi``: its right-hand side without J s."""
+    p = Pass("D dfdp mass s ds", BLOCK)
+    p.rows("D", *range(order + 1))
     beta = p.number(BETA)
     p.begin()
-    past = p.op("fmul", p.get("mass"), p.get("psi"))
-    p.put(p.op("fsub", p.op("fmul", beta, p.get("dfdp")), past), "ds")
-    return p.text("sens_side")
+    rows = [p.get("D", j) for j in range(order + 1)]
+    total, psi = rows[0], p.const(0.0)
+    for j in range(1, order + 1):
+        total = p.op("fadd", total, rows[j])
+        psi = p.scaled_sum(GAMMA[j] / ALPHA[order], rows[j], None if j == 1 else psi)
+    p.put(total, "s")
+    p.put(p.op("fsub", p.op("fmul", beta, p.get("dfdp")), p.op("fmul", p.get("mass"), psi)), "ds")
+    return p.text(f"sens_predict{order}")
 
 
-def _sens_judge() -> str:
-    """Write the weights of one block of sensitivities, and number 4 = sum of ``(ds w)^2`` per parameter; number 0 is rtol."""
-    p = Pass("last s ds floor w")
+def _neighbours(p: Pass, order: int, d: str, weight: str) -> None:
+    """Add to the sums for the orders below and above: the differences k and k + 2, as they will be when d is taken in."""
+    p.squared(LOWER, p.op("fmul", p.op("fadd", p.get("D", order), d), weight))
+    p.squared(HIGHER, p.op("fmul", p.op("fsub", d, p.get("D", order + 1)), weight))
+
+
+def _judge(order: int) -> str:
+    """Write number 2 = sum of ``(d w)^2``, its like for the orders below and above, and 3 = how many x are suspect.
+
+    A state is suspect that lies under ``min(last, 0) + bound``.
+    """
+    p = Pass("D d w x bound")
+    p.rows("D", order, order + 1)
+    zero = p.const(0.0)
+    p.begin(2, 3, LOWER, HIGHER)
+    d, weight, last = p.get("d"), p.get("w"), p.get("D", 0)
+    p.squared(2, p.op("fmul", d, weight))
+    _neighbours(p, order, d, weight)
+    floor = p.op("fadd", p.select(p.compare("olt", last, zero), last, zero), p.get("bound"))
+    p.add_to(3, p.select(p.compare("olt", p.get("x"), floor), p.const(1.0), zero))
+    return p.text(f"judge{order}")
+
+
+def _sens_judge(order: int) -> str:
+    """Write, per parameter of a block, number 4 = sum of ``(ds w)^2`` and its like for the orders below and above.
+
+    The weights w follow from the larger of old and new value; number 0 is rtol.
+    """
+    p = Pass("D s ds floor", BLOCK)
+    p.rows("D", order, order + 1)
     rtol, inverse = p.number(0), p.number(INVERSE_P)
-    p.begin(4)
+    p.begin(4, LOWER, HIGHER)
     ds = p.get("ds")
-    old, new = p.intrinsic("fabs", p.get("last")), p.intrinsic("fabs", p.op("fadd", p.get("s"), ds))
+    old, new = p.intrinsic("fabs", p.get("D", 0)), p.intrinsic("fabs", p.op("fadd", p.get("s"), ds))
     size = p.select(p.compare("ogt", old, new), old, new)
     weight = p.op("fdiv", p.const(1.0), p.fma(rtol, size, p.op("fmul", p.get("floor"), inverse)))
-    p.put(weight, "w")
     p.squared(4, p.op("fmul", ds, weight))
-    return p.text("sens_judge")
+    _neighbours(p, order, ds, weight)
+    return p.text(f"sens_judge{order}")
 
 
 @cache
 def compile_passes():
     """Compile the operations; returns their owner, to be kept, and the `Passes`."""
-    texts = {"weigh": vectors.weigh(), "judge": vectors.judge(), "norm": vectors.norm()}
-    texts |= {"residual": _residual(), "update": _update(), "sens_side": _sens_side(), "sens_judge": _sens_judge()}
-    for name, write in (("predict", _predict), ("advance", _advance), ("rescale", _rescale), ("interpolate", _interpolate)):
-        texts |= {f"{name}{order}": write(order) for order in range(ORDERS + 1)}
+    texts = {"weigh": vectors.weigh(), "residual": _residual(), "update": _update()}
+    for order in range(ORDERS + 1):
+        texts |= {
+            f"judge{order}": _judge(order),
+            f"predict{order}": _predict(order),
+            f"sens_predict{order}": _sens_predict(order),
+            f"sens_judge{order}": _sens_judge(order),
+        }
+        for name, write in (("advance", _advance), ("rescale", _rescale), ("interpolate", _interpolate)):
+            texts |= {f"{name}{order}": write(order, V, f"{name}{order}")}
+            texts |= {f"wide_{name}{order}": write(order, BLOCK, f"wide_{name}{order}")}
     owner, addresses = vectors.compile_passes(texts)
     return owner, Passes(**addresses)
 
 
 @compiled()
-def rescale(w, rows, D, order, factor):
-    """Move the history to a grid of step ``factor * h``, in place.
+def set_grid(w, numbers, order, factor):
+    """Leave in `numbers` what the passes need to move a history to a grid of step ``factor * h``.
 
     The new i-th difference of the Newton basis polynomial ``N_j(s) = s (s+1) ... (s+j-1) / j!`` at s = 0 is a number T[i, j] of
     factor alone, and vanishes for j < i: the map is triangular.
@@ -186,21 +229,24 @@ def rescale(w, rows, D, order, factor):
     k = FREE
     for i in range(1, order + 1):
         for j in range(i, order + 1):
-            fill(w.numbers, k, T[i, j])
+            fill(numbers, k, T[i, j])
             k += 1
-    passes = whole(w.passes.rescale, ORDERS + 1)
-    call_vector(passes[order], rows, w.numbers, D)
 
 
 @compiled()
-def interpolate(w, rows, D, order, s, out):
-    """Evaluate the history polynomial at ``t_n + s h``, -1 <= s <= 0."""
+def set_basis(w, order, s):
+    """Leave in the numbers what the passes need to interpolate at ``t_n + s h``, -1 <= s <= 0."""
     basis = 1.0
     for j in range(1, order + 1):
         basis *= (s + j - 1) * INVERSE[j]
         fill(w.numbers, FREE + j, basis)
-    passes = whole(w.passes.interpolate, ORDERS + 1)
-    call_vector(passes[order], rows, w.numbers, D, out)
+
+
+@compiled()
+def interpolate(w, rows, D, order, s, out):
+    """Evaluate the history polynomial at ``t_n + s h``."""
+    set_basis(w, order, s)
+    call_vector(whole(w.passes.interpolate, ORDERS + 1)[order], rows, w.numbers, D, out)
 
 
 @compiled()

@@ -37,11 +37,11 @@ class Kernels:
         Number of parameters with sensitivities; 0 for none.
     rhs, jac, dfdp, dfdt : int
         Addresses of C functions ``(double t, const double *x, const double *c, double *out)``. `rhs` fills (n,); `jac` fills
-        the entries of `pattern`; `dfdp` writes only the structural nonzeros of (n_blocks, n, V), `dfdt` only those of (n,), into
-        a buffer zeroed once by the caller. `dfdp` is 0 when `n_theta` is; `dfdt` is 0 where time does not occur. V is
-        `asnsim.machine.native_lanes`, and parameter k stands in block k // V at place k % V.
+        the entries of `pattern`; `dfdp` writes only the structural nonzeros of (n_blocks, n, B), `dfdt` only those of (n,), into
+        a buffer zeroed once by the caller. `dfdp` is 0 when `n_theta` is; `dfdt` is 0 where time does not occur. B is
+        `asnsim.ir.BLOCK`, and parameter k stands in block k // B at place k % B.
     multiply_block, solve_block : int
-        Addresses, in lanes: ``out += t J c``, and the solve with the factors x, for (n, V) columns at once; 0 for none.
+        Addresses, in lanes: ``out += t J c``, and the solve with the factors x, for (n, B) columns at once; 0 for none.
     roots : int
         Address of the function that fills (n_roots,); 0 for none.
     n_roots : int

@@ -14,9 +14,10 @@ from numba import types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
+from asnsim.ir import BLOCK
 from asnsim.machine import native_lanes
 
-__all__ = ["Layout", "V", "address", "aligned", "matrix", "padded", "vector", "whole", "whole_matrix"]
+__all__ = ["BLOCK", "Layout", "V", "address", "aligned", "matrix", "padded", "vector", "whole", "whole_matrix"]
 
 #: Doubles in a row: one register of this processor.
 V = native_lanes()

@@ -13,7 +13,7 @@ import numpy as np
 
 from asnsim.solvers._kernels import Kernels, call_kernel, call_lanes
 from asnsim.solvers._linalg import compiled, lu_factor, lu_solve, lu_solve_many, sparse_factor, sparse_solve, sparse_solve_many
-from asnsim.solvers._memory import V, address, matrix, padded, vector, whole, whole_matrix
+from asnsim.solvers._memory import BLOCK, V, address, matrix, padded, vector, whole, whole_matrix
 from asnsim.solvers._vectors import fill
 
 __all__ = [
@@ -144,29 +144,29 @@ def solve(p, w, b):
 
 @compiled()
 def solve_block(p, w, b):
-    """Solve for the V columns at the address b (n, V), in place."""
+    """Solve for the BLOCK columns at the address b (n, BLOCK), in place."""
     lu = vector(w.lu, p.lu_size + 1)
     if lu[p.lu_size] > 0.0:
         if p.solve_block != 0:
             call_lanes(p.solve_block, w.numbers, w.lu, w.lu, b)
         else:
-            sparse_solve_many(lu, whole_matrix(p.lu_steps, p.n_steps, 3), matrix(b, p.n, V))
+            sparse_solve_many(lu, whole_matrix(p.lu_steps, p.n_steps, 3), matrix(b, p.n, BLOCK))
     else:
-        lu_solve_many(matrix(w.LU, p.n, p.n), whole(w.pivots, p.n), matrix(b, p.n, V))
+        lu_solve_many(matrix(w.LU, p.n, p.n), whole(w.pivots, p.n), matrix(b, p.n, BLOCK))
 
 
 @compiled()
 def multiply_block(p, w, factor, v, out):
-    """Add ``factor J v`` to `out`; addresses of (n, V). Number 1 is overwritten."""
+    """Add ``factor J v`` to `out`; addresses of (n, BLOCK). Number 1 is overwritten."""
     if p.multiply_block != 0:
         fill(w.numbers, 1, factor)
-        call_lanes(p.multiply_block, w.numbers + 8 * V, w.J, v, out)
+        call_lanes(p.multiply_block, w.numbers + 8 * BLOCK, w.J, v, out)
         return
     J, pattern = vector(w.J, p.n_entries), whole_matrix(p.pattern, p.n_entries, 2)
-    source, target = matrix(v, p.n, V), matrix(out, p.n, V)
+    source, target = matrix(v, p.n, BLOCK), matrix(out, p.n, BLOCK)
     for e in range(p.n_entries):
         a, i, j = factor * J[e], pattern[e, 0], pattern[e, 1]
-        for k in range(V):
+        for k in range(BLOCK):
             target[i, k] += a * source[j, k]
 
 

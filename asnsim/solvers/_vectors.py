@@ -5,7 +5,8 @@ the last with zeros; trajectories in lanes put one state into each row, one traj
 the same: coefficients that vary come as rows too (`numbers`), all equal for a single trajectory, one per trajectory in lanes.
 
 The signature is ``void f(int64 count, double *numbers, double *a, double *b, ...)``, arrays of `count` rows; a matrix holds its
-rows one after the other, each of `count * V` doubles.
+rows one after the other, each of `count` such rows. Each number has `BLOCK` places, of which an operation uses as many as its
+rows have; sensitivities go through operations with rows of `BLOCK`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from asnsim.ir import Writer
 from asnsim.machine import Code
 from asnsim.solvers._linalg import compiled
-from asnsim.solvers._memory import V, vector
+from asnsim.solvers._memory import BLOCK, V, vector
 
 __all__ = ["NUMBERS", "Pass", "compile_passes", "fill", "judge", "norm", "total", "weigh"]
 
@@ -23,16 +24,18 @@ NUMBERS = 24  # rows of coefficients and results
 
 
 class Pass(Writer):
-    """Writer of one operation: what is between `begin` and `end` runs for every row.
+    """Writer of one operation: what comes after `begin` runs for every row.
 
     Parameters
     ----------
     arrays : str
         Names of the array arguments, separated by blanks.
+    width : int
+        Length of a row.
     """
 
-    def __init__(self, arrays: str):
-        super().__init__(V)
+    def __init__(self, arrays: str, width: int = V):
+        super().__init__(width)
         self.arrays = arrays.split()
         self._rows: dict[tuple[str, int], str] = {}
         self._sums: list[tuple[str, int, str]] = []
@@ -40,8 +43,9 @@ class Pass(Writer):
 
     def number(self, k: int) -> str:
         """Coefficient k, read before the loop."""
-        address = self.new(f"getelementptr {self.type}, {self.type}* %numbers, i64 {k}")
-        return self.new(f"load {self.type}, {self.type}* {address}, align 8")
+        address = self.new(f"getelementptr double, double* %numbers, i64 {BLOCK * k}")
+        row = self.new(f"bitcast double* {address} to {self.type}*")
+        return self.new(f"load {self.type}, {self.type}* {row}, align 8")
 
     def rows(self, array: str, *indices: int) -> None:
         """Announce, before the loop, the rows of a matrix that will be used."""
@@ -97,12 +101,13 @@ class Pass(Writer):
         """The whole function."""
         before, body = self.lines[: self._loop], self.lines[self._loop :]
         kind = self.type
-        arguments = ", ".join(f"{kind}* %{array}" for array in ("numbers", *self.arrays))
+        arguments = ", ".join(["double* %numbers", *(f"{kind}* %{array}" for array in self.arrays)])
         head = ["  %i = phi i64 [0, %entry], [%next, %loop]"]
         head += [f"  {name_} = phi {kind} [zeroinitializer, %entry], [{last or name_}, %loop]" for name_, _, last in self._sums]
         tail = []
         for place, (name_, k, last) in enumerate(self._sums):
-            tail.append(f"  %to{place} = getelementptr {kind}, {kind}* %numbers, i64 {k}")
+            tail.append(f"  %at{place} = getelementptr double, double* %numbers, i64 {BLOCK * k}")
+            tail.append(f"  %to{place} = bitcast double* %at{place} to {kind}*")
             tail.append(f"  store {kind} {last or name_}, {kind}* %to{place}, align 8")
         return "\n".join(
             [
@@ -123,7 +128,8 @@ def compile_passes(texts: dict[str, str]) -> tuple[object, dict[str, int]]:
     addresses : dict of str to int
         Of each operation; for operations ``name0, name1 ...`` that of an array of theirs, under ``name``.
     """
-    code = Code("\n\n".join([Writer(V).declarations(), *texts.values()]), thorough=True)
+    declarations = [Writer(width).declarations() for width in sorted({V, BLOCK})]
+    code = Code("\n\n".join([*declarations, *texts.values()]), thorough=True)
     families: dict[str, list[int]] = {}
     for name in texts:
         families.setdefault(name.rstrip("0123456789"), []).append(code.address(name))
@@ -165,15 +171,15 @@ def norm() -> str:
 @compiled()
 def fill(numbers, k, value):
     """Set number k to one value for the whole row."""
-    row = vector(numbers + 8 * V * k, V)
-    for lane in range(V):
+    row = vector(numbers + 8 * BLOCK * k, BLOCK)
+    for lane in range(BLOCK):
         row[lane] = value
 
 
 @compiled()
 def total(numbers, k):
-    """Sum of number k over its row."""
-    row, result = vector(numbers + 8 * V * k, V), 0.0
+    """Sum of number k over a row of V."""
+    row, result = vector(numbers + 8 * BLOCK * k, V), 0.0
     for lane in range(V):
         result += row[lane]
     return result

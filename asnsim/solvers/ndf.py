@@ -36,10 +36,22 @@ import numpy as np
 
 from asnsim.solvers import _sensitivity as sensitivity
 from asnsim.solvers import _system as system
-from asnsim.solvers._history import ALPHA, BETA, ERROR, ORDERS, ROWS, as_powers, compile_passes, interpolate, rescale
+from asnsim.solvers._history import (
+    ALPHA,
+    BETA,
+    ERROR,
+    HIGHER,
+    LOWER,
+    ORDERS,
+    ROWS,
+    as_powers,
+    compile_passes,
+    interpolate,
+    set_grid,
+)
 from asnsim.solvers._kernels import Kernels, call_kernel, call_vector
 from asnsim.solvers._linalg import compiled
-from asnsim.solvers._memory import Layout, V, padded, vector, whole
+from asnsim.solvers._memory import BLOCK, Layout, padded, vector, whole
 from asnsim.solvers._roots import RootWork, find_root, root_shapes, set_truth
 from asnsim.solvers._system import EPS, copy, count, evaluate_jacobian, factorise, leaves_domain, solve
 from asnsim.solvers._vectors import NUMBERS, fill, total
@@ -95,20 +107,23 @@ class NDF:
 # sensitivities in blocks.
 Options = namedtuple("Options", "max_order sens_test max_steps blocks inverse_p")
 Work = namedtuple(
-    "Work", "passes numbers D x d f r w psi bound J LU pivots lu T DS s ds s_w s_psi dfdp floor wide_mass roots counts"
+    "Work",
+    "passes numbers norms D x d f r w psi bound J LU pivots lu T DS s ds dfdp floor "
+    "wide_mass sens_grid sens_norms waiting roots counts",
 )
 
 
 def layout(kernels: Kernels, method: type) -> Layout:
     """Buffers of a segment; `dfdp` is zero at first, as its kernel demands."""
-    n, size, blocks = kernels.n, padded(kernels.n), -(-kernels.n_theta // V)
-    m, wide = blocks * n * V, n if blocks else 0
-    flat = dict.fromkeys(("s", "ds", "s_w", "s_psi", "dfdp"), (m,))
+    n, size, blocks = kernels.n, padded(kernels.n), -(-kernels.n_theta // BLOCK)
+    m, wide = blocks * n * BLOCK, n if blocks else 0
+    flat = dict.fromkeys(("ds", "dfdp"), (m,)) | {"s": (wide, BLOCK)}
     return Layout(
-        numbers=(NUMBERS, V), D=(ROWS, size), **dict.fromkeys(("x", "d", "f", "r", "w", "psi", "bound"), (size,)),
+        numbers=(NUMBERS, BLOCK), norms=(2,), D=(ROWS, size), **dict.fromkeys(("x", "d", "f", "r", "w", "psi", "bound"), (size,)),
         J=(len(kernels.pattern),), LU=(n, n), pivots=(n,), lu=(kernels.lu_size + 1,), T=(ORDERS + 2, ORDERS + 1),
-        DS=(ROWS, m), **flat, floor=(wide, V), wide_mass=(wide, V), **root_shapes(n, kernels.n_roots), counts=(6,),
-        inverse_p=(blocks, V),
+        DS=(blocks, ROWS, n, BLOCK), **flat, floor=(wide, BLOCK), wide_mass=(wide, BLOCK),
+        sens_grid=(NUMBERS, BLOCK), sens_norms=(2,), waiting=(2,), **root_shapes(n, kernels.n_roots), counts=(6,),
+        inverse_p=(blocks, BLOCK),
     )  # fmt: skip
 
 
@@ -162,17 +177,14 @@ def correct(p, w, t, beta, rate):
 
 
 @compiled()
-def norm_of_row(p, o, w, j):
-    """Weighted norm of row j of the history, of state and, where they are tested, sensitivities."""
-    call_vector(w.passes.norm, p.rows, w.numbers, w.D + 8 * j * p.size, w.w)
-    size = np.sqrt(total(w.numbers, 4) / p.n)
-    if o.sens_test and o.blocks > 0:
-        size = max(size, sensitivity.norm_of_row(o, w, p.n, w.DS + 8 * j * o.blocks * p.n * V))
-    return size
+def norm_of_neighbour(o, w, which):
+    """Norm of the difference that the order below (0) or above (1) goes by; of sensitivities too where they are tested."""
+    own, sens = vector(w.norms, 2), vector(w.sens_norms, 2)
+    return max(own[which], sens[which]) if o.sens_test and o.blocks > 0 else own[which]
 
 
 @compiled()
-def choose(p, o, w, order, error):
+def choose(o, w, order, error):
     """Choose order and step factor for the steps to come, after a step of this order was accepted with this error.
 
     Returns
@@ -183,12 +195,12 @@ def choose(p, o, w, order, error):
     """
     best, factor = order, 1.0 / (MARGIN_SAME * max(error, 1e-30) ** (1.0 / (order + 1)))
     if order > 1:
-        lower = ERROR[order - 1] * norm_of_row(p, o, w, order)
+        lower = ERROR[order - 1] * norm_of_neighbour(o, w, 0)
         trial = 1.0 / (MARGIN_LOWER * max(lower, 1e-30) ** (1.0 / order))
         if trial > factor:
             best, factor = order - 1, trial
     if order < o.max_order:
-        higher = ERROR[order + 1] * norm_of_row(p, o, w, order + 2)
+        higher = ERROR[order + 1] * norm_of_neighbour(o, w, 1)
         trial = 1.0 / (MARGIN_HIGHER * max(higher, 1e-30) ** (1.0 / (order + 2)))
         if trial > factor:
             best, factor = order + 1, trial
@@ -203,9 +215,9 @@ def choose(p, o, w, order, error):
 @compiled()
 def change_grid(p, o, w, order, factor):
     """Move the history to a grid of step ``factor * h``."""
-    rescale(w, p.rows, w.D, order, factor)
-    if o.blocks > 0:
-        rescale(w, o.blocks * p.n, w.DS, order, factor)
+    set_grid(w, w.numbers, order, factor)
+    call_vector(whole(w.passes.rescale, ORDERS + 1)[order], p.rows, w.numbers, w.D)
+    sensitivity.rescale(p, o, w, order, factor)
 
 
 @compiled()
@@ -269,11 +281,14 @@ def attempt(p, o, w, tau, h, order, new_matrix, new_jacobian, rate):
     outcome, rate, iterations = correct(p, w, t, beta, rate)
     if outcome != CONVERGED:
         return outcome, np.inf, 1.0, iterations
-    call_vector(v.judge, p.rows, numbers, w.d, w.w, w.D, w.x, w.bound)
+    call_vector(whole(v.judge, ORDERS + 1)[order], p.rows, numbers, w.D, w.d, w.w, w.x, w.bound)
     error = ERROR[order] * np.sqrt(total(numbers, 2) / p.n)
     if error > 1.0:
         return CONVERGED, error, rate, iterations
-    if total(numbers, 3) > 0.0 and leaves_domain(p, w, t):
+    suspect = total(numbers, 3) > 0.0
+    norms = vector(w.norms, 2)
+    norms[0], norms[1] = np.sqrt(total(numbers, LOWER) / p.n), np.sqrt(total(numbers, HIGHER) / p.n)
+    if suspect and leaves_domain(p, w, t):
         return IMPOSSIBLE, error, rate, iterations
     if o.blocks > 0:
         sens_error = sensitivity.correct(p, o, w, t, beta, order)
@@ -292,7 +307,7 @@ def write_outputs(p, o, w, tau, h, order, limit, out, first):
         s = (t_out[first] - p.t0 - tau) / h
         interpolate(w, p.rows, w.D, order, s, out.x + 8 * first * p.size)
         if o.blocks > 0:
-            interpolate(w, o.blocks * p.n, w.DS, order, s, out.s + 8 * first * o.blocks * p.n * V)
+            sensitivity.interpolate(p, o, w, order, s, out.s + 8 * first * o.blocks * p.n * BLOCK)
         first += 1
     return first
 
@@ -302,8 +317,7 @@ def stop_at(p, o, w, theta, tau, h, order, out, next_out):
     """Make a part `theta` of the step that ended at `tau` the end of the segment; return its time."""
     write_outputs(p, o, w, tau, h, order, tau - h + theta * h, out, next_out)
     if o.blocks > 0:
-        interpolate(w, o.blocks * p.n, w.DS, order, theta - 1.0, w.s)
-        copy(w.s, w.DS, o.blocks * p.n * V)
+        sensitivity.stop(p, o, w, order, theta - 1.0)
     copy(w.roots.x, w.D, p.n)
     return p.t0 + (tau - h) + theta * h
 
@@ -313,8 +327,7 @@ def advance(p, o, w, order):
     """Take the corrections into the history."""
     passes = whole(w.passes.advance, ORDERS + 1)
     call_vector(passes[order], p.rows, w.numbers, w.D, w.d)
-    if o.blocks > 0:
-        call_vector(passes[order], o.blocks * p.n, w.numbers, w.DS, w.ds)
+    sensitivity.advance(p, o, w, order)
 
 
 @compiled()
@@ -369,7 +382,7 @@ def integrate_segment(p, o, w, out):
             factor = 0.25
         elif outcome != CONVERGED:
             count(counts, system.NEWTON_FAILURES)
-            factor = 0.25 if (new_matrix and age == 0) or outcome == BAD_NUMBER else 1.0
+            factor = 0.25 if (new_jacobian and new_matrix) or outcome == BAD_NUMBER else 1.0
             new_matrix, rate, trusted = True, 1.0, False
         elif error > 1.0:
             count(counts, system.REJECTED)
@@ -385,13 +398,14 @@ def integrate_segment(p, o, w, out):
                 if theta >= 0.0:
                     return system.ROOT, stop_at(p, o, w, theta, end, h, order, out, next_out)
             tau, failures, same = end, 0, same + 1
-            new_matrix = iterations > 2 or rate > SLOW_RATE
-            age += 1
-            if new_matrix:
-                trusted = False
+            if o.blocks > 0:  # their matrix is that of the point just reached
+                new_matrix, age, trusted = False, 0, True
+            else:
+                new_matrix = iterations > 2 or rate > SLOW_RATE
+                age, trusted = age + 1, trusted and not new_matrix
             next_out = write_outputs(p, o, w, tau, h, order, tau, out, next_out)
             if same > order:
-                target, factor = choose(p, o, w, order, error)
+                target, factor = choose(o, w, order, error)
         if factor != 1.0 or target != order:
             order = target
             change_grid(p, o, w, order, factor)
@@ -399,4 +413,5 @@ def integrate_segment(p, o, w, out):
             same, new_matrix, rate = 0, True, 1.0
             if failures >= 3:
                 reload(p, o, w, tau, h)
+    sensitivity.finish(p, o, w)
     return status, p.t0 + tau if tau < span else p.t1

@@ -49,7 +49,7 @@ from asnsim.solvers import _system as system
 from asnsim.solvers import _vectors as vectors
 from asnsim.solvers._kernels import Kernels, call_kernel, call_vector
 from asnsim.solvers._linalg import compiled
-from asnsim.solvers._memory import Layout, V, matrix, padded, vector, whole
+from asnsim.solvers._memory import BLOCK, Layout, matrix, padded, vector, whole
 from asnsim.solvers._roots import COEFFICIENTS, RootWork, find_root, root_shapes, set_truth
 from asnsim.solvers._system import EPS, copy, count, evaluate_jacobian, factorise, leaves_domain, solve
 from asnsim.solvers._vectors import NUMBERS, Pass, fill, total
@@ -184,7 +184,7 @@ def layout(kernels: Kernels, method: type[Rosenbrock]) -> Layout:
     """Buffers of a segment; `slope` is zero at first, as its kernel demands."""
     n, size, m = kernels.n, padded(kernels.n), method.tableau
     return Layout(
-        numbers=(NUMBERS, V), **dict.fromkeys(("D", "x", "f", "r", "w", "slope", "y", "bound"), (size,)),
+        numbers=(NUMBERS, BLOCK), **dict.fromkeys(("D", "x", "f", "r", "w", "slope", "y", "bound"), (size,)),
         J=(len(kernels.pattern),), LU=(n, n), pivots=(n,), lu=(kernels.lu_size + 1,), u=(m.alpha.size, size),
         k=(len(m.dense), size), **root_shapes(n, kernels.n_roots), counts=(6,),
     )  # fmt: skip

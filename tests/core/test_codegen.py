@@ -12,6 +12,7 @@ import pytest
 from asnsim import machine
 from asnsim.codegen import CompiledSystem, _Core, compile_system
 from asnsim.equations import build_equations
+from asnsim.ir import BLOCK
 from asnsim.library import list_recipes, load_model
 from asnsim.machine import Code, native_lanes
 from asnsim.solvers._kernels import python_callable
@@ -84,8 +85,7 @@ def test_kernels_agree_with_the_graph(recipe):
         agree(name, call(compiled.address(name), 1.5, x, full, len(nodes)), nodes)
     places = [system.constants.index(name) for name in theta[:-2]] + [len(system.constants) + 1]
     entries = system.parameter_derivatives(system.rhs, places)
-    width = native_lanes()
-    blocks = call(compiled.address("dfdp"), 1.5, x, full, (-(-m // width), n, width))
+    blocks = call(compiled.address("dfdp"), 1.5, x, full, (-(-m // BLOCK), n, BLOCK))
     found = np.moveaxis(blocks, 0, 1).reshape(n, -1)
     assert not found[:, m:].any(), "the last block is padded with zeros"
     found = found[:, :m]

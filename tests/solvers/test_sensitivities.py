@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numba import cfunc, types
 
-from asnsim.machine import native_lanes
+from asnsim.ir import BLOCK
 from asnsim.solvers import NDF, NOT_FINITE, SUCCESS, Kernels, integrate
 
 POINTER = types.CPointer(types.float64)
-V = native_lanes()
+V = BLOCK
 KERNEL = types.void(types.float64, POINTER, POINTER, POINTER)
 
 
