@@ -81,6 +81,11 @@ class CompiledSystem:
         return self._core.structure
 
     @property
+    def has_lanes(self) -> bool:
+        """Whether trajectories of this system can run side by side: straight-line matrices, and no explicit time."""
+        return self._core.is_straight and "dfdt" not in self._core.tables
+
+    @property
     def version(self) -> int:
         """Grows when better code has come."""
         return self._core.code.version + (self._extra.version if self._extra else 0)

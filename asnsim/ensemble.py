@@ -1,23 +1,29 @@
-"""Ensembles: the same scenario for many parameter sets, on threads, with the same numbers for any number of them."""
+"""Ensembles: the same scenario for many parameter sets, on threads and in lanes, with the same numbers for any number of them."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from asnsim.dosing import Regimen
-from asnsim.equations import build_equations
-from asnsim.errors import IntegrationError, ModelError
+from asnsim.codegen import CompiledSystem, compile_system
+from asnsim.dosing import BOLUS, SET, Action, Regimen
+from asnsim.equations import ODESystem, build_equations
+from asnsim.errors import AsnsimError, ModelError
 from asnsim.network import Network
-from asnsim.simulation import simulate
-from asnsim.solvers import NDF
-from asnsim.units import parse_time
+from asnsim.running import floors_of
+from asnsim.simulation import output_times, simulate, span_of, volumes_of
+from asnsim.solvers import NDF, Rodas5P, lanes
+from asnsim.solvers.rosenbrock import Rosenbrock
 
 __all__ = ["Ensemble", "simulate_many"]
+
+_CHUNK = 64  # jobs that a thread takes at a time
+_COVARIATES = ("bsa", "weight")  # on which doses may depend
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,12 +40,15 @@ class Ensemble:
         NaN for a run that failed.
     messages : tuple of str, length n
         Why each failed run failed; empty for a success.
+    attempts : ndarray of int, shape (n,)
+        Steps that each run tried, 0 where it was not run in lanes.
     """
 
     t: np.ndarray
     observables: tuple[str, ...]
     values: np.ndarray
     messages: tuple[str, ...]
+    attempts: np.ndarray = field(repr=False)
 
     @property
     def success(self) -> np.ndarray:
@@ -65,7 +74,7 @@ def simulate_many(
     *,
     observables: Sequence[str],
     times: Sequence[float] | None = None,
-    solver: NDF | None = None,
+    solver: NDF | Rosenbrock | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Ensemble:
@@ -85,8 +94,9 @@ def simulate_many(
         States, rules or fluxes to keep.
     times : sequence of float, optional
         Output times, h; by default 401 evenly spaced from 0.
-    solver : NDF, optional
-        Method and tolerances.
+    solver : Rodas5P, Rodas4 or NDF, optional
+        Method and tolerances; ``Rodas5P(rtol=1e-6)`` by default. The Rosenbrock methods run several trajectories side by side
+        where the model allows it (no events or algebraic states, no explicit time, up to 100 states).
     threads : int, optional
         Threads; by default one per processor. The numbers do not depend on it.
     progress : callable, optional
@@ -102,37 +112,173 @@ def simulate_many(
     ModelError
         If names are unknown or the parameter sets differ in length.
     """
-    names = tuple(parameters)
-    for name in names:
-        model.check_name(name)
+    sets = _Sets(model, parameters, regimen or Regimen())
     system = build_equations(model)
     for name in observables:
         system.observable(name)
-    columns = [np.asarray(parameters[name], dtype=float) for name in names]
-    sizes = {column.size for column in columns}
-    if len(sizes) != 1:
-        lengths = ", ".join(f"{name} {column.size}" for name, column in zip(names, columns, strict=True))
-        raise ModelError(f"the parameter sets differ in length or are empty: {lengths or 'none is given'}")
-    n = sizes.pop()
-    grid = np.linspace(0.0, parse_time(until), 401) if times is None else np.unique(np.asarray(times, dtype=float))
-    values = np.full((n, grid.size, len(observables)), np.nan)
-    messages = [""] * n
+    solver = solver or Rodas5P()
+    begin, end = span_of(sets.shared, until, None)
+    grid = np.linspace(0.0, end, 401) if times is None else output_times(times, begin, end)
+    values = np.full((sets.n, grid.size, len(observables)), np.nan)
+    plan = _Plan(sets, system, tuple(observables), begin, end, grid, solver, values)
+    workers = threads or os.cpu_count() or 1
+    chunks = [range(k, min(k + _CHUNK, sets.n)) for k in range(0, sets.n, _CHUNK)]
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        done = 0
+        for part in pool.map(plan.run, chunks):
+            done += len(part)
+            if progress:
+                progress(done, sets.n)
+    for array in (values, grid):
+        array.flags.writeable = False
+    return Ensemble(grid, tuple(observables), values, tuple(plan.messages), plan.attempts)
 
-    def run(k: int) -> None:
+
+class _Sets:
+    """Parameter sets, checked, and what is done to each."""
+
+    def __init__(self, model: Network, parameters: Mapping[str, Sequence[float]], regimen: Regimen):
+        self.model, self.names, self.regimen = model, tuple(parameters), regimen
+        for name in self.names:
+            model.check_name(name)
+        columns = [np.asarray(parameters[name], dtype=float) for name in self.names]
+        if len({column.size for column in columns}) != 1:
+            lengths = ", ".join(f"{name} {column.size}" for name, column in zip(self.names, columns, strict=True))
+            raise ModelError(f"the parameter sets differ in length or are empty: {lengths or 'none is given'}")
+        self.values = np.column_stack(columns)
+        self.n = len(self.values)
+        self.shared = regimen.actions(model)
+        self.varies = any(name in _COVARIATES for name in self.names)
+
+    def chosen(self, k: int) -> Network:
+        """Return the model with set k."""
+        return self.model.with_parameters(dict(zip(self.names, map(float, self.values[k]), strict=True)))
+
+    def actions(self, k: int) -> list[Action]:
+        """Return what is done in run k."""
+        return self.regimen.actions(self.chosen(k)) if self.varies else self.shared
+
+
+class _Plan:
+    """How the runs are made: in lanes where that is possible, otherwise and after a failure one by one."""
+
+    def __init__(self, sets: _Sets, system: ODESystem, observables, begin, end, grid, solver, values):
+        self.sets, self.system, self.observables = sets, system, observables
+        self.begin, self.end, self.grid, self.solver, self.values = begin, end, grid, solver, values
+        self.messages = [""] * sets.n
+        self.attempts = np.zeros(sets.n, dtype=np.int64)
+        self._local = threading.local()
+        self.code: CompiledSystem | None = None
+        if isinstance(solver, Rosenbrock) and not system.triggers and 0.0 not in system.mass:
+            code = compile_system(system, (), observables)
+            if code.has_lanes:
+                code.improve()
+                self.code, self.model = code, _lane_model(code)
+
+    def run(self, chunk: range) -> range:
+        """Make some runs."""
+        left = chunk
+        if self.code is not None:
+            left = self._run_lanes(chunk)
+        for k in left:
+            self._run_alone(k)
+        return chunk
+
+    def _run_alone(self, k: int) -> None:
         try:
-            chosen = model.with_parameters({name: float(column[k]) for name, column in zip(names, columns, strict=True)})
-            one = simulate(chosen, regimen, until=until, times=grid, solver=solver)
-        except (IntegrationError, ModelError) as error:
-            messages[k] = str(error)
+            times = self.grid if self.grid.size else [self.end]
+            one = simulate(self.sets.chosen(k), self.sets.regimen, until=self.end, times=times, solver=self.solver)
+        except AsnsimError as error:
+            self.messages[k] = str(error)
             return
-        rows = np.searchsorted(one.t, grid, side="right") - 1
-        for place, name in enumerate(observables):
-            values[k, :, place] = one[name][rows]
+        rows = np.searchsorted(one.t, self.grid, side="right") - 1
+        for place, name in enumerate(self.observables):
+            self.values[k, :, place] = one[name][rows]
 
-    with ThreadPoolExecutor(max_workers=threads or os.cpu_count() or 1) as pool:
-        for done, _ in enumerate(pool.map(run, range(n)), start=1):
-            if progress and (done % 50 == 0 or done == n):
-                progress(done, n)
-    values.flags.writeable = False
-    grid.flags.writeable = False
-    return Ensemble(grid, tuple(observables), values, tuple(messages))
+    def _run_lanes(self, chunk: range) -> list[int]:
+        """Run a chunk side by side; return those that must be done one by one."""
+        sound = np.flatnonzero(self._sound(chunk)) + chunk.start
+        left = sorted(set(chunk) - set(sound.tolist()))
+        if not sound.size:
+            return left
+        if not hasattr(self._local, "lanes"):
+            self._local.lanes = lanes.Lanes(type(self.solver), self.model)
+        arrays = _arrays(self, sound)
+        self._local.lanes.run(lanes.make_jobs(**arrays), 0, len(sound))
+        good = arrays["status"] == 0
+        self.values[sound[good]] = arrays["out"][good]
+        self.attempts[sound] = arrays["attempts"]
+        return sorted([*left, *sound[~good].tolist()])
+
+    def _sound(self, chunk: range) -> np.ndarray:
+        """Which sets can start at all: finite, not negative where they have a unit, all volumes positive."""
+        sets, system = self.sets, self.system
+        rows = sets.values[chunk.start : chunk.stop]
+        signed = np.array([any(sets.model.parameters[name].dimension) for name in sets.names])
+        good = np.isfinite(rows).all(axis=1) & ~(rows[:, signed] < 0).any(axis=1)
+        x, c = (np.repeat(part[:, None], len(rows), axis=1) for part in system.arrays(sets.model))
+        for name, column in zip(sets.names, rows.T, strict=True):
+            target, names = (x, system.states) if name in system.states else (c, system.constants)
+            target[names.index(name)] = column
+        for size in system.graph.evaluate(list(volumes_of(system).values()), self.begin, x, c):
+            good &= np.broadcast_to(size, good.shape) > 0
+        return good
+
+
+def _lane_model(code: CompiledSystem) -> lanes.Model:
+    """Sizes and kernels as lanes take them."""
+    suffix = ("rhs", "jac", "lu_factor", "lu_solve")
+    return lanes.Model(
+        n=code.system.n,
+        n_entries=len(code.pattern),
+        lu_size=code.lu.size,
+        n_base=code.system.n + len(code.system.constants),
+        n_full=code.flow_slots.stop,
+        pattern=code.pattern.ctypes.data,
+        **{f"{name}_lanes": code.address(f"{name}_lanes") for name in suffix},
+        **{name: code.address(name) for name in ("rhs", "volumes", "prepare_constants", "selected")},
+    )
+
+
+def _arrays(plan: _Plan, chosen: np.ndarray) -> dict[str, object]:
+    """What `asnsim.solvers.lanes.Jobs` holds, for some sets."""
+    sets, system = plan.sets, plan.system
+    x0, base = system.arrays(sets.model)
+    n_c = len(system.constants)
+    places = [
+        -1 - system.states.index(name) if name in system.states else system.constants.index(name) for name in sets.names
+    ]
+    schedules = [sets.actions(k) for k in chosen.tolist()] if sets.varies else [sets.shared]
+    rows: list[tuple[float, int, int, float]] = []
+    bounds = []
+    for schedule in schedules:
+        start = len(rows)
+        rows += [_coded(action, system, n_c) for action in schedule if action.time <= plan.end]
+        bounds.append((start, len(rows)))
+    first, last = np.array(bounds if sets.varies else bounds * len(chosen), dtype=np.int64).reshape(-1, 2).T.copy()
+    time, kind, place, value = (np.array(column) for column in zip(*rows, strict=True)) if rows else (np.zeros(0),) * 4
+    needed = sorted(
+        {system.graph.nodes[i][1] for i in system.graph.reachable([system.observable(o) for o in plan.observables])
+         if system.graph.nodes[i][0] == "x"}
+    )  # fmt: skip
+    return {
+        "begin": plan.begin, "end": plan.end, "rtol": plan.solver.rtol, "max_steps": plan.solver.max_steps,
+        "base": base, "x0": x0, "floors": floors_of(system), "values": sets.values[chosen], "places": np.array(places, np.int64),
+        "times": plan.grid, "needed": np.array(needed, dtype=np.int64), "first": first, "last": last,
+        "action_time": time.astype(float), "action_kind": kind.astype(np.int64), "action_place": place.astype(np.int64),
+        "action_value": value.astype(float), "out": np.full((len(chosen), plan.grid.size, len(plan.observables)), np.nan),
+        "status": np.full(len(chosen), -1, dtype=np.int64), "reached": np.zeros(len(chosen)),
+        "attempts": np.zeros(len(chosen), dtype=np.int64),
+    }  # fmt: skip
+
+
+def _coded(action: Action, system: ODESystem, n_c: int) -> tuple[float, int, int, float]:
+    """An action as lanes know it: time, kind, place, value."""
+    if action.order == SET and action.name in system.constants:
+        return action.time, lanes.SET_CONSTANT, system.constants.index(action.name), action.value
+    i = system.states.index(action.name)
+    if action.order == SET:
+        return action.time, lanes.SET_STATE, i, action.value
+    if action.order == BOLUS:
+        return action.time, lanes.BOLUS, i, action.value
+    return action.time, lanes.FLOW, n_c + i, action.value

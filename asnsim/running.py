@@ -25,7 +25,7 @@ from asnsim.solvers import NDF, ROOT, SUCCESS, Integrator, Kernels, Segment, pyt
 from asnsim.solvers.rosenbrock import Rosenbrock
 from asnsim.units import unit
 
-__all__ = ["Run", "absolute_tolerances", "kernels_of"]
+__all__ = ["Run", "absolute_tolerances", "floors_of", "kernels_of"]
 
 #: Typical small values by dimension: below this a quantity counts as gone. Times rtol they are the absolute tolerances.
 _FLOORS = {unit("umol/L").dimension: 1e-3, unit("U/L").dimension: 1e-2, unit("U").dimension: 1e-2, unit("1").dimension: 1e-4}
@@ -41,12 +41,16 @@ def absolute_tolerances(model: Network, rtol: float) -> np.ndarray:
     return rtol * _floors(build_equations(model), np.array(model.state_values))
 
 
-def _floors(system: ODESystem, x0: np.ndarray) -> np.ndarray:
-    """What counts as nothing, per state."""
+def floors_of(system: ODESystem) -> np.ndarray:
+    """What counts as nothing, per state; NaN where it is a billionth of the start, or 1e-15 of nothing."""
     if "floors" not in system.cache:
         rows = (system.network.parameters[name] for name in system.states)
         system.cache["floors"] = np.array([_FLOORS.get(row.dimension, np.nan) for row in rows])
-    known = system.cache["floors"]
+    return system.cache["floors"]
+
+
+def _floors(system: ODESystem, x0: np.ndarray) -> np.ndarray:
+    known = floors_of(system)
     return np.where(np.isnan(known), np.where(x0 == 0.0, 1e-15, 1e-9 * np.abs(x0)), known)
 
 

@@ -21,7 +21,7 @@ from asnsim.solvers.rosenbrock import Rosenbrock
 from asnsim.trajectory import Trajectory
 from asnsim.units import parse_time, unit
 
-__all__ = ["simulate"]
+__all__ = ["output_times", "simulate", "span_of", "volumes_of"]
 
 _VERSION = importlib.metadata.version("asnsim")  # read once: it parses a file
 _MOST_STOPS = 100_000  # changes of conditions in one run; more is chattering
@@ -78,12 +78,8 @@ def simulate(
     theta = (theta,) if isinstance(theta, str) else tuple(theta)
     actions = regimen.actions(model)
     sizes = np.array([regimen.parameter(name, model) if "." in name else model.value(name) for name in theta])
-    begin, end = _span(actions, until, start)
-    grid = np.linspace(begin, end, 401) if times is None else np.unique(_hours(times))
-    if not np.all(np.isfinite(grid)):
-        raise ModelError("an output time is not a finite number; give hours")
-    if grid.size and (grid[0] < begin or grid[-1] > end):
-        raise ModelError(f"output times go from {grid[0]:g} to {grid[-1]:g} h, outside the simulated {begin:g} to {end:g} h")
+    begin, end = span_of(actions, until, start)
+    grid = output_times(times, begin, end)
     if theta and isinstance(solver, Rosenbrock):
         raise ModelError(f"{type(solver).__name__} has no sensitivities; use NDF for theta={theta[:3]}")
     run = Run(model, build_equations(model), theta, sizes, solver, actions)
@@ -94,7 +90,7 @@ def simulate(
     return _trajectory(run, blocks)
 
 
-def _span(actions: list[Action], until: float | str, start: float | str | None) -> tuple[float, float]:
+def span_of(actions: list[Action], until: float | str, start: float | str | None) -> tuple[float, float]:
     """Beginning and end, h, and whether the actions fit between."""
     end = parse_time(until, "the end")
     begin = parse_time(start, "the start") if start is not None else min([0.0, *(a.time for a in actions)])
@@ -112,6 +108,22 @@ def _span(actions: list[Action], until: float | str, start: float | str | None) 
     if early:
         raise ModelError(f"'{early[0].name}' is dosed or changed at {early[0].time:g} h, before the start at {begin:g} h")
     return begin, end
+
+
+def output_times(times: Sequence[float] | None, begin: float, end: float) -> np.ndarray:
+    """Return sorted output times, h, each once; 401 evenly spaced ones by default.
+
+    Raises
+    ------
+    ModelError
+        If one is not finite or lies outside the simulated time.
+    """
+    grid = np.linspace(begin, end, 401) if times is None else np.unique(_hours(times))
+    if not np.all(np.isfinite(grid)):
+        raise ModelError("an output time is not a finite number; give hours")
+    if grid.size and (grid[0] < begin or grid[-1] > end):
+        raise ModelError(f"output times go from {grid[0]:g} to {grid[-1]:g} h, outside the simulated {begin:g} to {end:g} h")
+    return grid
 
 
 def _hours(times: Sequence[float | str]) -> np.ndarray:
@@ -201,7 +213,7 @@ def _act(
     return changed, place
 
 
-def _volumes_of(system: ODESystem) -> dict[str, int]:
+def volumes_of(system: ODESystem) -> dict[str, int]:
     """Nodes that are volumes: sizes of compartments, and rules in litres."""
     if "sizes" not in system.cache:
         model, litre = system.network, unit("L").dimension
@@ -216,7 +228,7 @@ def _check_volumes(run: Run, t: float) -> None:
     for i in np.flatnonzero(run.x < 0):
         if states[i] in model.species:
             raise ModelError(f"'{states[i]}' of model '{model.name}' starts at {run.x[i]:g}; it cannot be negative")
-    nodes = _volumes_of(run.system)
+    nodes = volumes_of(run.system)
     sizes = run.system.graph.evaluate(list(nodes.values()), t, run.x, run.c)
     for name, size in zip(nodes, sizes, strict=True):
         if not size > 0:
