@@ -38,6 +38,7 @@ _HOMES = {
     "list_recipes": "asnsim.library",
     "load_model": "asnsim.library",
     "measure": "asnsim.lcms",
+    "oscillation_note": "asnsim.stability",
     "precondition": "asnsim.culture",
     "preculture": "asnsim.culture",
     "read": "asnsim.io",

@@ -74,11 +74,15 @@ def _simulate(model, doses, until: str, preculture: str = "", times: Sequence[fl
     from asnsim.culture import preculture as before
     from asnsim.simulation import simulate
     from asnsim.solvers import NDF
+    from asnsim.stability import oscillation_note
 
     regimen = _regimen(doses)
     if preculture:
         regimen = before(model, preculture) + regimen
-    return simulate(model, regimen, until=until, times=times, solver=NDF(rtol=rtol))
+    run = simulate(model, regimen, until=until, times=times, solver=NDF(rtol=rtol))
+    if note := oscillation_note(run):
+        typer.echo(f"note: {note}", err=True)
+    return run
 
 
 def parse_times(text: str) -> list[float]:

@@ -19,6 +19,7 @@ from asnsim.running import floors_of
 from asnsim.simulation import output_times, simulate, span_of, volumes_of
 from asnsim.solvers import NDF, Rodas5P, lanes
 from asnsim.solvers.rosenbrock import Rosenbrock
+from asnsim.stability import note_of_turns, turns_of
 
 __all__ = ["Ensemble", "simulate_many"]
 
@@ -40,15 +41,23 @@ class Ensemble:
         NaN for a run that failed.
     messages : tuple of str, length n
         Why each failed run failed; empty for a success.
+    notes : tuple of str, length n
+        Why a run that reached the end may depend on the tolerance: it oscillates. Empty for most.
     attempts : ndarray of int, shape (n,)
-        Steps that each run tried, 0 where it was not run in lanes.
+        Steps that each run tried.
     """
 
     t: np.ndarray
     observables: tuple[str, ...]
     values: np.ndarray
     messages: tuple[str, ...]
+    notes: tuple[str, ...]
     attempts: np.ndarray = field(repr=False)
+
+    @property
+    def marked(self) -> np.ndarray:
+        """Whether each run has a note, shape (n,)."""
+        return np.array([bool(note) for note in self.notes], dtype=bool)
 
     @property
     def success(self) -> np.ndarray:
@@ -131,7 +140,7 @@ def simulate_many(
                 progress(done, sets.n)
     for array in (values, grid):
         array.flags.writeable = False
-    return Ensemble(grid, tuple(observables), values, tuple(plan.messages), plan.attempts)
+    return Ensemble(grid, tuple(observables), values, tuple(plan.messages), tuple(plan.notes), plan.attempts)
 
 
 class _Sets:
@@ -165,7 +174,7 @@ class _Plan:
     def __init__(self, sets: _Sets, system: ODESystem, observables, begin, end, grid, solver, values):
         self.sets, self.system, self.observables = sets, system, observables
         self.begin, self.end, self.grid, self.solver, self.values = begin, end, grid, solver, values
-        self.messages = [""] * sets.n
+        self.messages, self.notes = [""] * sets.n, [""] * sets.n
         self.attempts = np.zeros(sets.n, dtype=np.int64)
         self._local = threading.local()
         self.code: CompiledSystem | None = None
@@ -191,6 +200,8 @@ class _Plan:
         except AsnsimError as error:
             self.messages[k] = str(error)
             return
+        self.attempts[k] = one.stats["steps"] + one.stats["rejected"] + one.stats["newton_failures"]
+        self.notes[k] = note_of_turns(turns_of(one))
         rows = np.searchsorted(one.t, self.grid, side="right") - 1
         for place, name in enumerate(self.observables):
             self.values[k, :, place] = one[name][rows]
@@ -208,6 +219,8 @@ class _Plan:
         good = arrays["status"] == 0
         self.values[sound[good]] = arrays["out"][good]
         self.attempts[sound] = arrays["attempts"]
+        for k, turns in zip(sound[good], arrays["turns"][good], strict=True):
+            self.notes[k] = note_of_turns(int(turns))
         return sorted([*left, *sound[~good].tolist()])
 
     def _sound(self, chunk: range) -> np.ndarray:
@@ -268,7 +281,7 @@ def _arrays(plan: _Plan, chosen: np.ndarray) -> dict[str, object]:
         "action_time": time.astype(float), "action_kind": kind.astype(np.int64), "action_place": place.astype(np.int64),
         "action_value": value.astype(float), "out": np.full((len(chosen), plan.grid.size, len(plan.observables)), np.nan),
         "status": np.full(len(chosen), -1, dtype=np.int64), "reached": np.zeros(len(chosen)),
-        "attempts": np.zeros(len(chosen), dtype=np.int64),
+        **{name: np.zeros(len(chosen), dtype=np.int64) for name in ("attempts", "turns")},
     }  # fmt: skip
 
 

@@ -45,6 +45,8 @@ class Trajectory:
         Solver counts summed over segments.
     manifest : mapping
         Versions, model key, tolerances: what is needed to make it again.
+    system : ODESystem
+        The equations.
     """
 
     model: Network
@@ -57,7 +59,7 @@ class Trajectory:
     live: np.ndarray
     stats: Mapping[str, float]
     manifest: Mapping[str, object]
-    _system: ODESystem = field(repr=False)
+    system: ODESystem = field(repr=False)
     _advance: Callable = field(repr=False)
 
     def __post_init__(self):
@@ -68,19 +70,19 @@ class Trajectory:
     @property
     def names(self) -> tuple[str, ...]:
         """Everything that can be asked for: states, rules, fluxes, constants."""
-        return tuple(self._system.observables)
+        return tuple(self.system.observables)
 
     def has(self, name: str) -> bool:
         """Return whether the model knows a state, rule, flux or constant of that name."""
-        return name in self._system.observables
+        return name in self.system.observables
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Return a state, rule or flux over time, shape (n_t,), in canonical units."""
-        states = self._system.states
+        states = self.system.states
         if name in states:
             return self.x[:, states.index(name)]
-        node = self._system.observable(name)
-        values = self._system.graph.evaluate([node], self.t, self.x.T, self.constants[self.segment].T)[0]
+        node = self.system.observable(name)
+        values = self.system.graph.evaluate([node], self.t, self.x.T, self.constants[self.segment].T)[0]
         return np.broadcast_to(values, self.t.shape).copy()
 
     def sensitivity(self, name: str) -> np.ndarray:
@@ -93,10 +95,10 @@ class Trajectory:
         """
         if self.s is None:
             raise ModelError("this run has no sensitivities; simulate with theta=(...)")
-        if name in self._system.states:
-            return self.s[:, self._system.states.index(name), :]
-        graph, node = self._system.graph, self._system.observable(name)
-        held = {j: self.theta.index(c) for j, c in enumerate(self._system.constants) if c in self.theta}
+        if name in self.system.states:
+            return self.s[:, self.system.states.index(name), :]
+        graph, node = self.system.graph, self.system.observable(name)
+        held = {j: self.theta.index(c) for j, c in enumerate(self.system.constants) if c in self.theta}
         slopes = derivatives(graph, [node])
         values = graph.evaluate(list(slopes.values()), self.t, self.x.T, self.constants[self.segment].T)
         total = np.zeros((self.t.size, len(self.theta)))
@@ -146,11 +148,11 @@ class Trajectory:
         """Return the states at the end by name, as `Network.with_parameters` takes them; solver dust below zero becomes 0."""
         dust = 1e-6 * np.abs(self.x).max(axis=0) + 1e-12
         end = np.where((self.x[-1] < 0) & (self.x[-1] > -dust), 0.0, self.x[-1])
-        return dict(zip(self._system.states, map(float, end), strict=True))
+        return dict(zip(self.system.states, map(float, end), strict=True))
 
     def _named(self, t: float, x: np.ndarray, c: np.ndarray) -> dict[str, float]:
-        values = self._system.graph.evaluate(list(self._system.observables.values()), t, x, c)
-        return {name: float(value) for name, value in zip(self._system.observables, values, strict=True)}
+        values = self.system.graph.evaluate(list(self.system.observables.values()), t, x, c)
+        return {name: float(value) for name, value in zip(self.system.observables, values, strict=True)}
 
     def at(self, time: float | str, side: str = "after") -> dict[str, float]:
         """Return every state, rule, flux and constant at one time, by name, in canonical units.
@@ -190,11 +192,11 @@ class Trajectory:
         """
         x, c = self.state_at(time)
         c = c.copy()
-        c[len(self._system.constants) :] = 0.0
+        c[len(self.system.constants) :] = 0.0
         for name, factor in (scale or {}).items():
-            if name not in self._system.constants:
+            if name not in self.system.constants:
                 raise ModelError(f"'{name}' is not a constant of model '{self.model.name}' and cannot be scaled")
-            c[self._system.constants.index(name)] *= factor
+            c[self.system.constants.index(name)] *= factor
         t = parse_time(time)
         end = t + parse_time(duration)
         if not end >= t:
@@ -214,7 +216,7 @@ class Trajectory:
         """Return a DataFrame indexed by time with the named columns (default: all states)."""
         import pandas as pd
 
-        columns = names or self._system.states
+        columns = names or self.system.states
         frame = pd.DataFrame({name: self[name] for name in columns}, index=pd.Index(self.t, name="time_h"))
         frame.attrs["units"] = {name: self.unit(name) for name in columns}
         return frame
@@ -223,7 +225,7 @@ class Trajectory:
         """Return an xarray Dataset over time, with units as attributes."""
         import xarray as xr
 
-        columns = names or self._system.states
+        columns = names or self.system.states
         return xr.Dataset(
             {name: ("time", self[name], {"units": self.unit(name)}) for name in columns},
             coords={"time": ("time", self.t, {"units": "h"})},
@@ -232,7 +234,7 @@ class Trajectory:
 
     def to_csv(self, path: str | Path, names: Sequence[str] = ()) -> Path:
         """Write time and the named columns (default: all states) as CSV; the header carries the units."""
-        columns = tuple(names) or self._system.states
+        columns = tuple(names) or self.system.states
         header = ["time [h]", *(f"{name} [{self.unit(name)}]" if self.unit(name) else name for name in columns)]
         table = np.column_stack([self.t, *(self[name] for name in columns)])
         return write_table(path, header, [[repr(float(v)) for v in row] for row in table])
@@ -241,4 +243,4 @@ class Trajectory:
         """Draw the named quantities over time; returns the figure, and writes it where a path is given."""
         from asnsim.plots import plot_trajectory
 
-        return plot_trajectory(self, names or self._system.states[:6], path)
+        return plot_trajectory(self, names or self.system.states[:6], path)

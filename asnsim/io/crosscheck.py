@@ -17,7 +17,8 @@ from asnsim.dosing import BOLUS, SET, Action, Regimen
 from asnsim.errors import AsnsimError, IntegrationError, ModelError
 from asnsim.io.sbml import sbml_text
 from asnsim.network import Module, Network, Parameter, Reaction, symbol
-from asnsim.simulation import absolute_tolerances, simulate
+from asnsim.running import absolute_tolerances
+from asnsim.simulation import simulate
 from asnsim.solvers import NDF
 from asnsim.tables import write_table
 from asnsim.units import parse_time

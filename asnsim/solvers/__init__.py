@@ -19,6 +19,7 @@ from asnsim.solvers._driver import (
 )
 from asnsim.solvers._kernels import python_callable
 from asnsim.solvers._sensitivity import as_blocks, from_blocks
+from asnsim.solvers._turns import count_turns
 from asnsim.solvers.rodas4 import Rodas4
 from asnsim.solvers.rodas5p import Rodas5P
 
@@ -36,6 +37,7 @@ __all__ = [
     "Rodas5P",
     "Segment",
     "as_blocks",
+    "count_turns",
     "from_blocks",
     "integrate",
     "python_callable",

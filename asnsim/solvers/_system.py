@@ -17,13 +17,21 @@ from asnsim.solvers._memory import BLOCK, V, address, matrix, padded, vector, wh
 from asnsim.solvers._vectors import fill
 
 __all__ = [
-    "Problem", "copy", "count", "evaluate_jacobian", "factorise", "first_bound", "leaves_domain", "make_problem",
-    "multiply_block", "pad", "solve", "solve_block", "speed_and_bend",
+    "Problem", "copy", "count", "evaluate_jacobian", "factorise", "first_bound", "is_hopeless", "leaves_domain",
+    "make_problem", "multiply_block", "pad", "solve", "solve_block", "speed_and_bend",
 ]  # fmt: skip
 
 MAX_STEPS, NOT_FINITE, ROOT, STEP_TOO_SMALL, SUCCESS = 1, 3, 4, 2, 0  # how a segment ends
 STEPS, REJECTED, RHS, JAC, FACTORIZATIONS, NEWTON_FAILURES = 0, 1, 2, 3, 4, 5  # places in the array of counts
 EPS = np.finfo(np.float64).eps
+MOST_BAD, BAD_SHARE = 200, 0.25  # attempts that met no number, and their share, at which a segment is given up
+
+
+@compiled()
+def is_hopeless(bad, attempts):
+    """Whether a solution creeps towards the edge of where its right-hand side is a number, such as a root below zero."""
+    return bad >= MOST_BAD and bad >= BAD_SHARE * attempts
+
 
 #: What a segment needs and never changes: sizes, kernels, arrays, numbers.
 Problem = namedtuple(

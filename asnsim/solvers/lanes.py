@@ -13,49 +13,43 @@ A Numba cache is keyed to the file of the outermost function: after a change in 
 
 from __future__ import annotations
 
-from collections import namedtuple
 from functools import cache
 
 import numpy as np
 
 from asnsim.solvers import rosenbrock
-from asnsim.solvers._kernels import call_kernel, call_lanes, call_vector
+from asnsim.solvers._kernels import call_lanes, call_vector
+from asnsim.solvers._lane_jobs import (
+    BOLUS,
+    FLOW,
+    IDLE,
+    RUNNING,
+    SET_CONSTANT,
+    SET_STATE,
+    STARTING,
+    Jobs,
+    Model,
+    Work,
+    close,
+    count_turns,
+    go_on,
+    has_output,
+    leaves_domain,
+    load_job,
+    make_jobs,
+    take_job,
+    write_between,
+)
 from asnsim.solvers._linalg import compiled
-from asnsim.solvers._memory import BLOCK, Layout, V, address, aligned, matrix, vector, whole, whole_matrix
-from asnsim.solvers._system import EPS, MAX_STEPS, NOT_FINITE, STEP_TOO_SMALL, SUCCESS
+from asnsim.solvers._memory import BLOCK, Layout, V, aligned, matrix, vector, whole, whole_matrix
+from asnsim.solvers._system import EPS, MAX_STEPS, NOT_FINITE, STEP_TOO_SMALL, SUCCESS, is_hopeless
+from asnsim.solvers._turns import SWING
 from asnsim.solvers._vectors import NUMBERS, Pass, compile_passes
 from asnsim.solvers.rosenbrock import BETA, BETA_H, ERROR_FLOOR, GROWTH_MAX, SAFETY, SHRINK_MAX
 
 __all__ = ["BOLUS", "FLOW", "Jobs", "Lanes", "Model", "SET_CONSTANT", "SET_STATE", "make_jobs"]
 
-SET_CONSTANT, SET_STATE, BOLUS, FLOW = 0, 1, 2, 3  # kinds of actions
-IDLE, STARTING, RUNNING = 0, 1, 2  # what a lane is doing
 ACCEPTED = 6  # number of the passes that says which lanes have made a step, beside those of ``rosenbrock.py``
-
-#: Sizes, and addresses of the kernels of a model.
-Model = namedtuple(
-    "Model",
-    "n n_entries lu_size n_base n_full pattern "
-    "rhs_lanes jac_lanes lu_factor_lanes lu_solve_lanes rhs volumes prepare_constants selected",
-)
-
-#: What is to be done: sizes, and addresses of the arrays that `asnsim.ensemble` fills. Job j takes `base` (n_base) and `x0` (n)
-#: with ``values[j]`` put in `places` (a constant i as i, a state i as -1 - i), and the actions ``first[j]`` to ``last[j]``, in
-#: order of time. It leaves ``out[j]`` (n_out, n_obs), its status, the time it reached and its attempts.
-Jobs = namedtuple(
-    "Jobs",
-    "n_values n_out n_obs n_needed begin end rtol max_steps base x0 floors values places times needed "
-    "first last action_time action_kind action_place action_value out status reached attempts",
-)
-
-#: Addresses of the buffers. Rows of V: last, x, f, w, bound, atol, mass, slope (n), c (n_full), J, lu, u (s, n), k (l, n). One
-#: after the other, for scalar kernels: own (V, n_full) constants, one and two (n). Per lane: tau since origin, goal of the
-#: segment, step h, the last one and its error, beta; whether it retries and was finite, what it does, its job, what comes next.
-Work = namedtuple(
-    "Work",
-    "passes take numbers last x f w bound atol mass slope c J lu u k own one two "
-    "tau origin goal h h_last error_last beta retry finite mode job next_action next_out tries",
-)
 
 
 def _take() -> str:
@@ -67,9 +61,26 @@ def _take() -> str:
     return p.text("take")
 
 
+def _turn() -> str:
+    """Follow each state from extreme to extreme, in lanes that have made a step: a turn is a way back of SWING of its size."""
+    p = Pass("x w extreme way turned")
+    rtol, zero, one = p.number(0), p.const(0.0), p.const(1.0)
+    moved = p.compare("ogt", p.number(ACCEPTED), zero)
+    p.begin()
+    x, extreme, way = p.get("x"), p.get("extreme"), p.get("way")
+    ahead = p.op("fmul", way, p.op("fsub", x, extreme))  # positive: further on the same way
+    relative = p.op("fmul", ahead, p.op("fmul", p.get("w"), rtol))
+    turns = p.logic("and", moved, p.compare("olt", relative, p.const(-SWING)))
+    further = p.logic("and", moved, p.logic("or", turns, p.compare("ogt", ahead, zero)))
+    p.put(p.select(further, x, extreme), "extreme")
+    p.put(p.select(turns, p.neg(way), way), "way")
+    p.put(p.op("fadd", p.get("turned"), p.select(turns, one, zero)), "turned")
+    return p.text("turn")
+
+
 @cache
 def _own_passes():
-    return compile_passes({"take": _take()})
+    return compile_passes({"take": _take(), "turn": _turn()})
 
 
 class Lanes:
@@ -84,7 +95,8 @@ class Lanes:
 
     def __init__(self, method: type[rosenbrock.Rosenbrock], model: Model):
         m, n = method.tableau, model.n
-        rows = dict.fromkeys(("last", "x", "f", "w", "bound", "atol", "mass", "slope"), (n, V))
+        names = ("last", "x", "f", "w", "bound", "atol", "mass", "slope", "extreme", "way", "turned")
+        rows = dict.fromkeys(names, (n, V))
         lanes = dict.fromkeys(Work._fields[Work._fields.index("tau") :], (V,))
         self._layout = Layout(
             numbers=(NUMBERS, BLOCK), **rows, c=(model.n_full, V), J=(max(model.n_entries, 1), V), lu=(model.lu_size + 1, V),
@@ -101,187 +113,7 @@ class Lanes:
         run_jobs(self.model, self.tableau, self._work, jobs, first, last)
 
 
-def make_jobs(**arrays) -> Jobs:
-    """Gather jobs: numbers as they are, arrays by address; the caller keeps them alive.
-
-    The sizes follow from the arrays; see `Jobs` for their shapes.
-    """
-    sizes = {
-        "n_values": arrays["values"].shape[1],
-        "n_out": arrays["times"].size,
-        "n_obs": arrays["out"].shape[2],
-        "n_needed": arrays["needed"].size,
-    }
-    return Jobs(**sizes, **{name: address(a) if isinstance(a, np.ndarray) else a for name, a in arrays.items()})
-
-
 # ---- one lane ----
-
-
-@compiled()
-def gather(rows, n, lane, target):
-    """Copy one lane of rows (n, V) to a vector (n,)."""
-    source, one = matrix(rows, n, V), vector(target, n)
-    for i in range(n):
-        one[i] = source[i, lane]
-
-
-@compiled()
-def scatter(source, n, lane, rows):
-    """Copy a vector (n,) into one lane of rows (n, V)."""
-    one, target = vector(source, n), matrix(rows, n, V)
-    for i in range(n):
-        target[i, lane] = one[i]
-
-
-@compiled()
-def own_constants(q, w, lane):
-    """Address of a lane's constants."""
-    return w.own + 8 * lane * q.n_full
-
-
-@compiled()
-def refresh(q, w, lane):
-    """Compute what depends on a lane's constants anew."""
-    own = own_constants(q, w, lane)
-    call_kernel(q.prepare_constants, 0.0, own, own, own + 8 * q.n_base)
-    scatter(own, q.n_full, lane, w.c)
-
-
-@compiled()
-def load_job(q, w, jobs, lane, j):
-    """Put the start of job j into a lane."""
-    own, base = vector(own_constants(q, w, lane), q.n_full), vector(jobs.base, q.n_base)
-    values, places = vector(jobs.values + 8 * j * jobs.n_values, jobs.n_values), whole(jobs.places, jobs.n_values)
-    x, x0 = vector(w.one, q.n), vector(jobs.x0, q.n)
-    for i in range(q.n_base):
-        own[i] = base[i]
-    for i in range(q.n):
-        x[i] = x0[i]
-    for k in range(jobs.n_values):
-        if places[k] >= 0:
-            own[places[k]] = values[k]
-        else:
-            x[-1 - places[k]] = values[k]
-    refresh(q, w, lane)
-    scatter(w.one, q.n, lane, w.last)
-    atol, floors = matrix(w.atol, q.n, V), vector(jobs.floors, q.n)
-    for i in range(q.n):
-        floor = floors[i]
-        if floor != floor:  # as `asnsim.running` has it: relative to the start
-            floor = 1e-9 * abs(x[i]) if x[i] != 0.0 else 1e-15
-        atol[i, lane] = jobs.rtol * floor
-    job, next_action, next_out = whole(w.job, V), whole(w.next_action, V), whole(w.next_out, V)
-    job[lane], next_action[lane], next_out[lane] = j, whole(jobs.first, j + 1)[j], 0
-    attempts = whole(jobs.attempts, j + 1)
-    attempts[j] = 0
-
-
-@compiled()
-def act(q, w, jobs, lane, t):
-    """Carry out a lane's actions that are due at t."""
-    job, next_action = whole(w.job, V), whole(w.next_action, V)
-    last = whole(jobs.last, job[lane] + 1)[job[lane]]
-    own, x = vector(own_constants(q, w, lane), q.n_full), matrix(w.last, q.n, V)
-    while next_action[lane] < last:
-        k = next_action[lane]
-        if vector(jobs.action_time, k + 1)[k] > t:
-            break
-        kind, place = whole(jobs.action_kind, k + 1)[k], whole(jobs.action_place, k + 1)[k]
-        value = vector(jobs.action_value, k + 1)[k]
-        if kind == SET_CONSTANT:
-            own[place] = value
-            refresh(q, w, lane)
-        elif kind == SET_STATE:
-            x[place, lane] = value
-        elif kind == BOLUS:
-            gather(w.last, q.n, lane, w.one)
-            call_kernel(q.volumes, t, w.one, own_constants(q, w, lane), w.two)
-            x[place, lane] += value / vector(w.two, q.n)[place]
-        else:
-            flow = own[place] + value
-            own[place] = 0.0 if abs(flow) < 1e-9 * abs(value) else flow
-            matrix(w.c, q.n_full, V)[place, lane] = own[place]
-        next_action[lane] += 1
-
-
-@compiled()
-def begin_segment(q, w, jobs, lane, t):
-    """Set a lane going from t to its next action or end."""
-    j, k = whole(w.job, V)[lane], whole(w.next_action, V)[lane]
-    end = jobs.end
-    if k < whole(jobs.last, j + 1)[j]:
-        end = min(end, vector(jobs.action_time, k + 1)[k])
-    tau, origin, goal, h_last, error_last = (
-        vector(w.tau, V), vector(w.origin, V), vector(w.goal, V), vector(w.h_last, V), vector(w.error_last, V),
-    )  # fmt: skip
-    tau[lane], origin[lane], goal[lane], h_last[lane], error_last[lane] = 0.0, t, end, 0.0, 1.0
-    retry, finite, tries, mode = whole(w.retry, V), whole(w.finite, V), whole(w.tries, V), whole(w.mode, V)
-    retry[lane], finite[lane], tries[lane], mode[lane] = 0, 1, 0, STARTING
-    bound, x, atol = matrix(w.bound, q.n, V), matrix(w.last, q.n, V), matrix(w.atol, q.n, V)
-    for i in range(q.n):
-        bound[i, lane] = -np.inf if x[i, lane] < 0.0 else -atol[i, lane]
-
-
-@compiled()
-def write_state(q, w, jobs, lane, t, place):
-    """Write the observables of the state in ``w.one``."""
-    job = whole(w.job, V)[lane]
-    target = jobs.out + 8 * (job * jobs.n_out + place) * jobs.n_obs
-    call_kernel(q.selected, t, w.one, own_constants(q, w, lane), target)
-
-
-@compiled()
-def write_due(q, w, jobs, lane, t):
-    """Write the outputs up to t from the last state."""
-    next_out, times = whole(w.next_out, V), vector(jobs.times, jobs.n_out)
-    if next_out[lane] < jobs.n_out and times[next_out[lane]] <= t:
-        gather(w.last, q.n, lane, w.one)
-        while next_out[lane] < jobs.n_out and times[next_out[lane]] <= t:
-            write_state(q, w, jobs, lane, t, next_out[lane])
-            next_out[lane] += 1
-
-
-@compiled()
-def has_output(w, jobs, lane, end):
-    """Whether an output lies before `end`, counted from the start of the segment."""
-    k = whole(w.next_out, V)[lane]
-    return k < jobs.n_out and vector(jobs.times, jobs.n_out)[k] - vector(w.origin, V)[lane] < end
-
-
-@compiled()
-def write_between(q, m, w, jobs, lane, end):
-    """Write the outputs of the step a lane has just made, from its dense output; what lies at its end belongs to the next."""
-    next_out, times, origin = whole(w.next_out, V), vector(jobs.times, jobs.n_out), vector(w.origin, V)[lane]
-    tau, h, needed = vector(w.tau, V)[lane], vector(w.h, V)[lane], whole(jobs.needed, jobs.n_needed)
-    rows = m.dense.shape[0]
-    last, x, k, one = matrix(w.last, q.n, V), matrix(w.x, q.n, V), matrix(w.k, rows * q.n, V), vector(w.one, q.n)
-    while has_output(w, jobs, lane, end):
-        t = times[next_out[lane]]
-        theta = (t - origin - tau) / h
-        for a in range(jobs.n_needed):
-            i, inner = needed[a], 0.0
-            for degree in range(rows - 1, -1, -1):
-                inner = theta * inner + k[degree * q.n + i, lane]
-            one[i] = last[i, lane] + theta * (x[i, lane] - last[i, lane] + (1.0 - theta) * inner)
-        write_state(q, w, jobs, lane, t, next_out[lane])
-        next_out[lane] += 1
-
-
-@compiled()
-def leaves_domain(q, w, lane, t):
-    """As `asnsim.solvers._system.leaves_domain`, for one lane."""
-    last, x, bound = matrix(w.last, q.n, V), matrix(w.x, q.n, V), matrix(w.bound, q.n, V)
-    clipped, f = vector(w.one, q.n), vector(w.two, q.n)
-    for i in range(q.n):
-        clipped[i] = max(x[i, lane], 0.0) if bound[i, lane] > -np.inf else x[i, lane]
-    call_kernel(q.rhs, t, w.one, own_constants(q, w, lane), w.two)
-    for i in range(q.n):
-        if x[i, lane] < min(last[i, lane], 0.0) + bound[i, lane]:
-            if f[i] >= 0.0:
-                return True
-            bound[i, lane] = -np.inf
-    return False
 
 
 @compiled()
@@ -307,39 +139,6 @@ def first_step(q, m, w, jobs, lane):
 
 
 @compiled()
-def go_on(q, w, jobs, lane, t):
-    """Carry out what is due at t and begin the next segment; False if the job is done."""
-    act(q, w, jobs, lane, t)
-    write_due(q, w, jobs, lane, t)
-    if t >= jobs.end:
-        return False
-    begin_segment(q, w, jobs, lane, t)
-    return True
-
-
-@compiled()
-def close(w, jobs, lane, status, t):
-    """Leave the outcome of a lane's job."""
-    j = whole(w.job, V)[lane]
-    states, reached = whole(jobs.status, j + 1), vector(jobs.reached, j + 1)
-    states[j], reached[j] = status, t
-
-
-@compiled()
-def take_job(q, w, jobs, lane, j, last):
-    """Give a lane the next job that has anything to integrate, or let it idle; return the job after."""
-    mode = whole(w.mode, V)
-    mode[lane] = IDLE
-    while j < last:
-        load_job(q, w, jobs, lane, j)
-        j += 1
-        if go_on(q, w, jobs, lane, jobs.begin):
-            return j
-        close(w, jobs, lane, SUCCESS, jobs.begin)
-    return j
-
-
-@compiled()
 def prepare_step(q, m, w, jobs, lane):
     """Choose the step of a lane; return SUCCESS, or why it cannot go on."""
     mode, tau, goal, origin, h = whole(w.mode, V), vector(w.tau, V), vector(w.goal, V), vector(w.origin, V), vector(w.h, V)
@@ -351,6 +150,8 @@ def prepare_step(q, m, w, jobs, lane):
             return NOT_FINITE
     if tries[lane] >= jobs.max_steps:
         return MAX_STEPS
+    if is_hopeless(whole(w.bad, V)[lane], tries[lane]):
+        return NOT_FINITE
     if tau[lane] + h[lane] <= tau[lane] * (1 + 16 * EPS) and tau[lane] + h[lane] < span:
         return STEP_TOO_SMALL if finite[lane] > 0 else NOT_FINITE
     if 1.001 * h[lane] >= span - tau[lane]:  # stretched a little rather than left with a sliver
@@ -386,6 +187,8 @@ def decide(q, m, w, lane):
     power, error = 1.0 / m.order, np.sqrt(sums[lane] / q.n)
     sound = matrix(w.lu, q.lu_size + 1, V)[q.lu_size, lane] > 0.0
     finite[lane] = 1 if sound and error < np.inf else 0
+    bad = whole(w.bad, V)
+    bad[lane] += 1 - finite[lane]
     if finite[lane] == 0 or (error <= 1.0 and suspects[lane] > 0.0 and leaves_domain(q, w, lane, goal[lane])):
         h[lane], retry[lane] = 0.25 * h[lane], 1
         return False
@@ -450,6 +253,7 @@ def end_step(q, m, w, jobs, before):
                 tau[lane], h[lane] = began[lane], h_last[lane]  # of the step just made
                 write_between(q, m, w, jobs, lane, end)
                 tau[lane], h[lane] = end, following
+    call_vector(w.turn, q.n, w.numbers, w.x, w.w, w.extreme, w.way, w.turned)
     call_vector(w.take, q.n, w.numbers, w.last, w.x)
 
 
@@ -468,7 +272,9 @@ def run_jobs(q, m, w, jobs, first, last):
         end_step(q, m, w, jobs, w.beta)
         busy = False
         for lane in range(V):
-            if accepted[lane] > 0.0 and tau[lane] == goal[lane] - origin[lane] and not go_on(q, w, jobs, lane, goal[lane]):
-                close(w, jobs, lane, SUCCESS, goal[lane])
-                j = take_job(q, w, jobs, lane, j, last)
+            if accepted[lane] > 0.0 and tau[lane] == goal[lane] - origin[lane]:
+                count_turns(q, w, jobs, lane)
+                if not go_on(q, w, jobs, lane, goal[lane]):
+                    close(w, jobs, lane, SUCCESS, goal[lane])
+                    j = take_job(q, w, jobs, lane, j, last)
             busy = busy or mode[lane] != IDLE

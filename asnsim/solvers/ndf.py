@@ -53,7 +53,7 @@ from asnsim.solvers._kernels import Kernels, call_kernel, call_vector
 from asnsim.solvers._linalg import compiled
 from asnsim.solvers._memory import BLOCK, Layout, padded, vector, whole
 from asnsim.solvers._roots import RootWork, find_root, root_shapes, set_truth
-from asnsim.solvers._system import EPS, copy, count, evaluate_jacobian, factorise, leaves_domain, solve
+from asnsim.solvers._system import EPS, copy, count, evaluate_jacobian, factorise, is_hopeless, leaves_domain, solve
 from asnsim.solvers._vectors import NUMBERS, fill, total
 
 __all__ = ["NDF", "integrate_segment", "layout", "make_work"]
@@ -349,7 +349,7 @@ def integrate_segment(p, o, w, out):
     t : float
         Time reached.
     """
-    span, counts, attempts = p.t1 - p.t0, w.counts, 0
+    span, counts, attempts, bad = p.t1 - p.t0, w.counts, 0, 0
     h = start(p, o, w)
     tau, order, same, failures = 0.0, 1, 0, 0  # same: steps since the last change of step or order
     new_matrix, rate, finite = True, 1.0, h > 0.0
@@ -362,8 +362,8 @@ def integrate_segment(p, o, w, out):
         if attempts >= o.max_steps:
             status = system.MAX_STEPS
             break
-        if tau + h <= tau * (1 + 16 * EPS) and tau + h < span:
-            status = system.STEP_TOO_SMALL if finite else system.NOT_FINITE
+        if is_hopeless(bad, attempts) or (tau + h <= tau * (1 + 16 * EPS) and tau + h < span):
+            status = system.STEP_TOO_SMALL if finite and not is_hopeless(bad, attempts) else system.NOT_FINITE
             break
         factor, target = 1.0, order
         landing = 1.001 * h >= span - tau  # stretched a little rather than left with a sliver
@@ -377,6 +377,7 @@ def integrate_segment(p, o, w, out):
         if new_jacobian:
             age, trusted = 0, True
         finite = outcome != BAD_NUMBER
+        bad += not finite
         if outcome == IMPOSSIBLE:
             count(counts, system.REJECTED)
             factor = 0.25

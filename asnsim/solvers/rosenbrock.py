@@ -51,7 +51,7 @@ from asnsim.solvers._kernels import Kernels, call_kernel, call_vector
 from asnsim.solvers._linalg import compiled
 from asnsim.solvers._memory import BLOCK, Layout, matrix, padded, vector, whole
 from asnsim.solvers._roots import COEFFICIENTS, RootWork, find_root, root_shapes, set_truth
-from asnsim.solvers._system import EPS, copy, count, evaluate_jacobian, factorise, leaves_domain, solve
+from asnsim.solvers._system import EPS, copy, count, evaluate_jacobian, factorise, is_hopeless, leaves_domain, solve
 from asnsim.solvers._vectors import NUMBERS, Pass, fill, total
 
 __all__ = ["Rosenbrock", "Tableau", "compile_passes", "integrate_segment", "layout", "make_tableau", "make_work"]
@@ -373,7 +373,7 @@ def integrate_segment(p, m, w, max_steps, out):
     t : float
         Time reached.
     """
-    span, power, counts, attempts = p.t1 - p.t0, 1.0 / m.order, w.counts, 0
+    span, power, counts, attempts, bad = p.t1 - p.t0, 1.0 / m.order, w.counts, 0, 0
     h, tau, h_last, error_last, retry = first_step(p, m, w), 0.0, 0.0, 1.0, False
     finite, next_out, t_out = h > 0.0, 0, vector(out.t, out.n)
     while next_out < out.n and t_out[next_out] <= p.t0:
@@ -386,6 +386,8 @@ def integrate_segment(p, m, w, max_steps, out):
             return system.NOT_FINITE, p.t0
         if attempts >= max_steps:
             return system.MAX_STEPS, p.t0 + tau
+        if is_hopeless(bad, attempts):
+            return system.NOT_FINITE, p.t0 + tau
         if tau + h <= tau * (1 + 16 * EPS) and tau + h < span:
             return system.STEP_TOO_SMALL if finite else system.NOT_FINITE, p.t0 + tau
         landing = 1.001 * h >= span - tau  # stretched a little rather than left with a sliver
@@ -394,6 +396,7 @@ def integrate_segment(p, m, w, max_steps, out):
         attempts += 1
         outcome, error = attempt(p, m, w, tau, h)
         finite = outcome != BAD_NUMBER
+        bad += not finite
         if outcome == BAD_NUMBER or outcome == IMPOSSIBLE:
             count(counts, system.NEWTON_FAILURES if outcome == BAD_NUMBER else system.REJECTED)
             h, retry = 0.25 * h, True
