@@ -14,6 +14,7 @@ import hashlib
 import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -170,4 +171,5 @@ def _write_object(key: str, body: bytes) -> None:
         temporary.write_bytes(hashlib.sha256(key.encode() + body).digest() + body)
         os.replace(temporary, folder / f"{key}.o")
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from asnsim.errors import DataError, UnsupportedFeatureError, suggest
-from asnsim.io import antimony, sbml
+from asnsim.io import antimony, numpy_module, sbml
 
 __all__ = ["FORMATS", "read", "write"]
 
 #: Suffix -> module with ``write(network, path)`` and ``read(path)``.
-FORMATS = {".ant": antimony, ".txt": antimony, ".xml": sbml, ".sbml": sbml}
+FORMATS = {".ant": antimony, ".txt": antimony, ".xml": sbml, ".sbml": sbml, ".py": numpy_module}
 
 
 def _format_of(path: Path):
@@ -27,8 +27,8 @@ def write(obj: object, path: str | Path) -> Path:
     Parameters
     ----------
     obj : Network, Trajectory, Measurements, FitResult or Batch
-        A network is written as Antimony or SBML by the suffix of `path`, a batch as a folder of mzML files and tables, and
-        everything else as CSV.
+        A network is written as Antimony, SBML or a NumPy module by the suffix of `path`, a batch as a folder of mzML files and
+        tables, and everything else as CSV.
     path : str or Path
         Target: a file, or a folder for a batch.
 

@@ -1,10 +1,13 @@
 """Compiled kernels against the graph, at every level and in lanes; the disk cache: hit, rebuilt, never trusted."""
 
 import ctypes
+import errno
 import hashlib
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -300,6 +303,61 @@ def test_no_cache_is_no_obstacle(cache, teaching, tmp_path, monkeypatch):
     blocked.write_text("")
     monkeypatch.setenv("ASNSIM_CACHE", str(blocked))
     np.testing.assert_allclose(teaching[1](), teaching[2], rtol=1e-13)
+
+
+def test_a_folder_that_cannot_be_written_is_no_obstacle(cache, teaching, monkeypatch):
+    """As on a read-only disk: what is there is read, what is missing is compiled for this process."""
+    folder, _ = cache
+    _, rhs, expected = teaching
+    folder.mkdir(parents=True)
+
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, "read-only file system")
+
+    for target, name in ((Path, "write_bytes"), (os, "replace"), (Path, "unlink")):
+        monkeypatch.setattr(target, name, refuse)
+    np.testing.assert_allclose(rhs(), expected, rtol=1e-13)
+    assert not objects(folder)
+
+
+def test_a_kill_in_the_middle_of_writing_leaves_nothing_wrong(cache, teaching):
+    """The process dies after half the bytes: the next one finds no object, or a whole one, never a part."""
+    folder, _ = cache
+    code = (
+        "import os, signal\n"
+        "from pathlib import Path\n"
+        "whole = Path.write_bytes\n"
+        "def half(self, data):\n"
+        "    whole(self, data[: len(data) // 2]); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Path.write_bytes = half\n"
+        "import asnsim; from asnsim.codegen import compile_system; from asnsim.equations import build_equations\n"
+        "compile_system(build_equations(asnsim.load_model('teaching')))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ, capture_output=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    assert not objects(folder) and len(list(folder.glob(".*.part"))) == 1
+    np.testing.assert_allclose(teaching[1](), teaching[2], rtol=1e-13)
+    assert len(objects(folder)) == 1
+
+
+def test_two_processes_may_compile_the_same_model_at_once(cache, teaching):
+    folder, _ = cache
+    code = (
+        "import sys, numpy as np, asnsim\n"
+        "sys.stdin.readline()\n"
+        "print(repr(asnsim.simulate(asnsim.load_model('teaching'), until=1.0, times=[1.0])['asn_c'][-1]))\n"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for one in both:
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    answers = [one.communicate(timeout=180) for one in both]
+    assert all(one.returncode == 0 for one in both), [error for _, error in answers]
+    assert answers[0][0] == answers[1][0]
+    for path in objects(folder):
+        content = path.read_bytes()
+        assert hashlib.sha256(path.stem.encode() + content[32:]).digest() == content[:32]
+    assert not list(folder.glob(".*")), "no part files are left"
 
 
 def test_the_folder_is_private(cache, teaching):
