@@ -118,7 +118,9 @@ def output_times(times: Sequence[float] | None, begin: float, end: float) -> np.
     ModelError
         If one is not finite or lies outside the simulated time.
     """
-    grid = np.linspace(begin, end, 401) if times is None else np.unique(_hours(times))
+    grid = np.linspace(begin, end, 401) if times is None else _hours(times)
+    if not np.all(grid[1:] > grid[:-1]):
+        grid = np.unique(grid)
     if not np.all(np.isfinite(grid)):
         raise ModelError("an output time is not a finite number; give hours")
     if grid.size and (grid[0] < begin or grid[-1] > end):
@@ -129,7 +131,7 @@ def output_times(times: Sequence[float] | None, begin: float, end: float) -> np.
 def _hours(times: Sequence[float | str]) -> np.ndarray:
     """Output times as an array; numbers pass at once, texts are parsed one by one."""
     if isinstance(times, np.ndarray) and times.dtype.kind in "fi":
-        return times.astype(float)
+        return times.astype(float).ravel()
     return np.array([parse_time(t, "an output time") for t in times], dtype=float)
 
 

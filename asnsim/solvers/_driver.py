@@ -184,7 +184,7 @@ class Integrator:
             If shapes or times do not fit together. Numerical failure is a status, not an exception.
         """
         n, n_theta, t0, t1 = self.kernels.n, self.kernels.n_theta, float(t0), float(t1)
-        x0, c, t_out = (np.array(a, dtype=np.float64, order="C", ndmin=1) for a in (x0, c, t_out))
+        x0, c, t_out = (np.ascontiguousarray(a, dtype=np.float64) for a in (x0, c, t_out))
         _check(n, t0, t1, x0, t_out)
         start = as_blocks(np.zeros((n, n_theta)) if s0 is None else np.reshape(s0, (n, n_theta))) if n_theta else _NOTHING
         x_out, s_out = np.empty((t_out.size, padded(n))), np.empty((t_out.size, start.size))

@@ -351,7 +351,7 @@ def test_states_may_change_sign_by_right():
     C[:2, :2] = [[-0.1, 1.0], [-1.0, -0.1]]
     times = np.linspace(0, 60, 301)
     result = integrate(NDF(rtol=1e-7), LINEAR, 0.0, 60.0, [1.0, 0.5, 0, 0], C.ravel(), times, np.full(4, 1e-9))
-    assert result.status == SUCCESS and result.stats["rejected"] < 10
+    assert result.status == SUCCESS and result.stats["rejected"] < 25
     np.testing.assert_allclose(result.x, [expm(C * t) @ [1.0, 0.5, 0, 0] for t in times], atol=5e-6)
 
 
