@@ -84,10 +84,14 @@ def time_at_error(points: Sequence[tuple[float, float]], error: float) -> float:
 
 
 def interleaved(runs: Mapping[str, Callable[[], float | None]], rounds: int) -> dict[str, float]:
-    """Median milliseconds of each run, the runs taking turns. A run may return its own milliseconds."""
+    """Median milliseconds of each run, the runs taking turns. A run may return its own milliseconds.
+
+    At each turn a run is made twice and the second is timed, so that none pays for what the one before left in the caches.
+    """
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
+            run()
             begin = time.perf_counter()
             own = run()
             times[name].append(own if isinstance(own, float) else 1e3 * (time.perf_counter() - begin))
