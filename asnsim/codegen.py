@@ -9,6 +9,7 @@ caller clears the buffer once.
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -237,7 +238,16 @@ def _place(system: ODESystem, name: str) -> int | None:
     return system.constants.index(name) if name in system.constants else None
 
 
-@lru_cache(maxsize=128)
+_MAKING = threading.Lock()
+
+
 def compile_system(system: ODESystem, theta: tuple[str, ...] = (), selected: tuple[str, ...] = ()) -> CompiledSystem:
-    """Compile the kernels of an ODE system, or take them from memory or disk; see `CompiledSystem`."""
-    return CompiledSystem(system, theta, selected)
+    """Compile the kernels of an ODE system, or take them from memory or disk; see `CompiledSystem`.
+
+    Threads that ask for the same get the same: one makes it, the others wait.
+    """
+    with _MAKING:
+        return _compiled(system, tuple(theta), tuple(selected))
+
+
+_compiled = lru_cache(maxsize=128)(CompiledSystem)

@@ -23,7 +23,7 @@ from asnsim.stability import note_of_turns, turns_of
 
 __all__ = ["Ensemble", "simulate_many"]
 
-_CHUNK = 64  # jobs that a thread takes at a time
+_CHUNK = 64  # jobs that a thread takes at a time, at most
 _COVARIATES = ("bsa", "weight")  # on which doses may depend
 
 
@@ -131,7 +131,8 @@ def simulate_many(
     values = np.full((sets.n, grid.size, len(observables)), np.nan)
     plan = _Plan(sets, system, tuple(observables), begin, end, grid, solver, values)
     workers = threads or os.cpu_count() or 1
-    chunks = [range(k, min(k + _CHUNK, sets.n)) for k in range(0, sets.n, _CHUNK)]
+    size = min(_CHUNK, -(-sets.n // (2 * workers)))  # something to do for every thread, also with few sets
+    chunks = [range(k, min(k + size, sets.n)) for k in range(0, sets.n, size)]
     with ThreadPoolExecutor(max_workers=workers) as pool:
         done = 0
         for part in pool.map(plan.run, chunks):

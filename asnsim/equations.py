@@ -6,6 +6,7 @@ the last term is the dilution by a compartment that grows and is there only wher
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -207,14 +208,18 @@ def _right_hand_sides(network: Network) -> dict[str, sympy.Expr]:
 
 
 def build_equations(network: Network) -> ODESystem:
-    """Lower a network to an `ODESystem`; networks of equal structure share one.
+    """Lower a network to an `ODESystem`; networks of equal structure share one, in all threads.
 
     Raises
     ------
     UnsupportedFeatureError
         If a compartment's size is a rule that changes in time.
     """
-    return _build(Structure(network.structure, network))
+    with _BUILDING:
+        return _build(Structure(network.structure, network))
+
+
+_BUILDING = threading.Lock()
 
 
 @lru_cache(maxsize=64)

@@ -12,6 +12,7 @@ answers with a smaller step.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -50,6 +51,10 @@ class Graph:
         A node is made after its arguments: index order is evaluation order.
     fixed : list of bool
         Whether each node depends on neither states nor time.
+
+    Notes
+    -----
+    Threads may build on one graph at the same time: a node is made whole before anyone learns its index.
     """
 
     def __init__(self) -> None:
@@ -57,6 +62,7 @@ class Graph:
         self.fixed: list[bool] = []
         self._index: dict[tuple, int] = {}
         self._orders: dict[tuple[int, ...], list[int]] = {}
+        self._lock = threading.Lock()
         self.zero = self.const(0.0)
         self.one = self.const(1.0)
         self.minus = self.const(-1.0)
@@ -64,11 +70,15 @@ class Graph:
     # ---- building -------------------------------------------------------------------------------------------------
     def _node(self, *key) -> int:
         index = self._index.get(key)
-        if index is None:
-            index = self._index[key] = len(self.nodes)
-            self.nodes.append(key)
-            self.fixed.append(key[0] in ("const", "c") or (key[0] not in LEAVES and all(self.fixed[a] for a in key[1:])))
-        return index
+        return self._new_node(key) if index is None else index
+
+    def _new_node(self, key: tuple) -> int:
+        with self._lock:
+            if key not in self._index:
+                self.nodes.append(key)
+                self.fixed.append(key[0] in ("const", "c") or (key[0] not in LEAVES and all(self.fixed[a] for a in key[1:])))
+                self._index[key] = len(self.nodes) - 1
+            return self._index[key]
 
     def const(self, value: float) -> int:
         """Return the node of a number."""

@@ -1,6 +1,8 @@
 """Many runs: the same numbers as one by one and at any number of threads and neighbours; one failure stays alone; oscillations are marked."""
 
 import csv
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asnsim import codegen, equations
 from asnsim.composition import compose
 from asnsim.dosing import Dose, Regimen
 from asnsim.ensemble import simulate_many
@@ -44,6 +47,33 @@ def test_same_numbers_as_one_by_one_and_at_any_number_of_threads(solver):
         expected = alone(MODEL, SETS, k, DOSE, "3 d", NAMES, TIMES, solver)
         np.testing.assert_allclose(one.values[k], expected, rtol=1e-9)
     assert not np.allclose(one["asn_c"][0], one["asn_c"][6])
+
+
+def test_threads_that_meet_a_model_for_the_first_time_do_not_disturb_each_other():
+    """All at once: equations, derivatives and kernels of one structure, each thread with sensitivities of its own."""
+
+    def work(k):
+        theta = (("Vmax_asct2",), ("kcat_asns",), (), ("Vmax_asct2", "kcat_asns"))[k % 4]
+        found = simulate(model, until=6.0, times=[3.0, 6.0], theta=theta)
+        return found.x, found.s
+
+    model = load_model("cell", "rpmi")
+    expected = [work(k) for k in range(8)]
+    interval = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(1e-6)
+        for built in (False, True, True):
+            equations._build.cache_clear()
+            codegen._compiled.cache_clear()
+            if built:
+                equations.build_equations(model)
+            with ThreadPoolExecutor(8) as pool:
+                found = list(pool.map(work, range(8)))
+            for (x, s), (x_alone, s_alone) in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(x, x_alone)
+                np.testing.assert_array_equal(s, s_alone)
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_a_run_does_not_depend_on_its_neighbours():
