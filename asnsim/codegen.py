@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from asnsim.equations import ODESystem
 from asnsim.ir import BLOCK, Writer, call_suffix
 from asnsim.ir_math import library
 from asnsim.machine import Code, native_lanes
+from asnsim.once import once
 from asnsim.sparse_lu import SparseLU, analyse, emit_factor, emit_multiply, emit_solve
 
 __all__ = ["STRAIGHT_LINE_STATES", "CompiledSystem", "compile_system"]
@@ -142,6 +142,7 @@ class _Core:
         self.hoisted = _hoist(system, [node for outputs in self.tables.values() for _, node in outputs], self.base)
         self.code = Code(self._source())
         self._lanes: Code | None = None
+        self._making = threading.Lock()
         self.structure = {
             "pattern": self.pattern,
             "mass": np.array(system.mass),
@@ -172,11 +173,12 @@ class _Core:
 
     def lanes(self) -> Code:
         """Kernels that run several trajectories side by side; always the better code."""
-        if self._lanes is None:
-            width = native_lanes()
-            parts = [emit(self.system.graph, name, self.tables[name], self.hoisted, width) for name in ("rhs", "jac")]
-            self._lanes = Code("\n\n".join([library(width), *parts, *self._linear_algebra(width)]), thorough=True)
-        return self._lanes
+        with self._making:
+            if self._lanes is None:
+                width = native_lanes()
+                parts = [emit(self.system.graph, name, self.tables[name], self.hoisted, width) for name in ("rhs", "jac")]
+                self._lanes = Code("\n\n".join([library(width), *parts, *self._linear_algebra(width)]), thorough=True)
+            return self._lanes
 
 
 def _core(system: ODESystem) -> _Core:
@@ -238,16 +240,10 @@ def _place(system: ODESystem, name: str) -> int | None:
     return system.constants.index(name) if name in system.constants else None
 
 
-_MAKING = threading.Lock()
-
-
+@once(128)
 def compile_system(system: ODESystem, theta: tuple[str, ...] = (), selected: tuple[str, ...] = ()) -> CompiledSystem:
     """Compile the kernels of an ODE system, or take them from memory or disk; see `CompiledSystem`.
 
     Threads that ask for the same get the same: one makes it, the others wait.
     """
-    with _MAKING:
-        return _compiled(system, tuple(theta), tuple(selected))
-
-
-_compiled = lru_cache(maxsize=128)(CompiledSystem)
+    return CompiledSystem(system, theta, selected)

@@ -259,9 +259,7 @@ def _arrays(plan: _Plan, chosen: np.ndarray) -> dict[str, object]:
     sets, system = plan.sets, plan.system
     x0, base = system.arrays(sets.model)
     n_c = len(system.constants)
-    places = [
-        -1 - system.states.index(name) if name in system.states else system.constants.index(name) for name in sets.names
-    ]
+    places = [-1 - system.states.index(name) if name in system.states else system.constants.index(name) for name in sets.names]
     schedules = [sets.actions(k) for k in chosen.tolist()] if sets.varies else [sets.shared]
     rows: list[tuple[float, int, int, float]] = []
     bounds = []

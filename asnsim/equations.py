@@ -6,10 +6,8 @@ the last term is the dilution by a compartment that grows and is there only wher
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
@@ -20,6 +18,7 @@ from asnsim.derivatives import derivatives
 from asnsim.errors import ModelError, UnsupportedFeatureError, suggest
 from asnsim.expressions import Graph
 from asnsim.network import TIME, Event, Network, symbol
+from asnsim.once import once
 
 __all__ = ["ODESystem", "build_equations"]
 
@@ -215,14 +214,10 @@ def build_equations(network: Network) -> ODESystem:
     UnsupportedFeatureError
         If a compartment's size is a rule that changes in time.
     """
-    with _BUILDING:
-        return _build(Structure(network.structure, network))
+    return _build(Structure(network.structure, network))
 
 
-_BUILDING = threading.Lock()
-
-
-@lru_cache(maxsize=64)
+@once(64)
 def _build(structure: Structure) -> ODESystem:
     network = structure.network
     states, constants = network.states, network.constants

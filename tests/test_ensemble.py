@@ -18,7 +18,7 @@ from asnsim.errors import ModelError
 from asnsim.library import load_model
 from asnsim.network import TIME, Event, Module, Reaction, Species, symbol, symbols
 from asnsim.simulation import simulate
-from asnsim.solvers import NDF, Rodas4, Rodas5P
+from asnsim.solvers import NDF, Rodas4, Rodas5P, _history, lanes, rosenbrock
 from asnsim.stability import MANY_TURNS, oscillation_note, turns_of
 
 MODEL = load_model("teaching")
@@ -50,28 +50,36 @@ def test_same_numbers_as_one_by_one_and_at_any_number_of_threads(solver):
 
 
 def test_threads_that_meet_a_model_for_the_first_time_do_not_disturb_each_other():
-    """All at once: equations, derivatives and kernels of one structure, each thread with sensitivities of its own."""
+    """All at once: equations, derivatives and kernels of one structure, single runs with sensitivities of their own and lanes."""
 
     def work(k):
         theta = (("Vmax_asct2",), ("kcat_asns",), (), ("Vmax_asct2", "kcat_asns"))[k % 4]
-        found = simulate(model, until=6.0, times=[3.0, 6.0], theta=theta)
-        return found.x, found.s
+        single = simulate(model, until=6.0, times=[3.0, 6.0], theta=theta, solver=NDF() if theta else Rodas5P())
+        many = simulate_many(model, {"Vmax_asct2": sizes}, until=6.0, observables=["asn_c"], times=[6.0], threads=1)
+        return single.x, single.s, many.values
 
     model = load_model("cell", "rpmi")
+    sizes = model.value("Vmax_asct2") * np.linspace(0.5, 1.5, 5)
     expected = [work(k) for k in range(8)]
     interval = sys.getswitchinterval()
     try:
         sys.setswitchinterval(1e-6)
         for built in (False, True, True):
-            equations._build.cache_clear()
-            codegen._compiled.cache_clear()
+            for made in (
+                equations._build,
+                codegen.compile_system,
+                rosenbrock.compile_passes,
+                lanes._own_passes,
+                _history.compile_passes,
+            ):
+                made.cache_clear()
             if built:
                 equations.build_equations(model)
             with ThreadPoolExecutor(8) as pool:
                 found = list(pool.map(work, range(8)))
-            for (x, s), (x_alone, s_alone) in zip(found, expected, strict=True):
-                np.testing.assert_array_equal(x, x_alone)
-                np.testing.assert_array_equal(s, s_alone)
+            for arrays, alone_ in zip(found, expected, strict=True):
+                for array, wanted in zip(arrays, alone_, strict=True):
+                    np.testing.assert_array_equal(array, wanted)
     finally:
         sys.setswitchinterval(interval)
 
@@ -104,7 +112,11 @@ def test_everything_that_can_be_done_to_a_run(numbers):
         Dose(2.5, 5.0, "b", duration=2.0, alag=0.3),
     )
     regimen = Regimen(doses).change(6.0, {"k": 0.5, "b": 0.25})
-    sets = {"k": np.array([0.1, 0.3, 0.9, 0.2, 0.4]), "bsa": np.array([0.5, 1.0, 2.0, 1.5, 0.8]), "a": np.array([0.0, 1.0, 2.0, 3.0, 0.5])}
+    sets = {
+        "k": np.array([0.1, 0.3, 0.9, 0.2, 0.4]),
+        "bsa": np.array([0.5, 1.0, 2.0, 1.5, 0.8]),
+        "a": np.array([0.0, 1.0, 2.0, 3.0, 0.5]),
+    }
     times = np.array([0.0, 1.0, 2.0, 2.8, 3.0, 5.0, 6.0, 9.7, 15.0])
     names = ("a", "b", "V", "use", "surface", "k")
     many = simulate_many(model, sets, regimen, until=15.0, observables=names, times=times, solver=Rodas5P(rtol=1e-9))
@@ -187,7 +199,9 @@ def test_any_number_of_sets_on_any_number_of_threads(n, threads, seed):
 def brusselator(numbers, b):
     x, y, a, b_, k = symbols("x y a b k")
     table = numbers(x=(1.1, "1"), y=(b, "1"), a=(1.0, "1"), b=(b, "1"), k=(1.0, "1/h"))
-    return compose("brusselator", [Module("m", rates={"x": k * (a + x * x * y - (b_ + 1) * x), "y": k * (b_ * x - x * x * y)})], {}, table)
+    return compose(
+        "brusselator", [Module("m", rates={"x": k * (a + x * x * y - (b_ + 1) * x), "y": k * (b_ * x - x * x * y)})], {}, table
+    )
 
 
 def test_a_limit_cycle_is_marked_and_a_focus_is_not(numbers):

@@ -13,10 +13,10 @@ References
 from __future__ import annotations
 
 from collections import namedtuple
-from functools import cache
 
 import numpy as np
 
+from asnsim.once import once
 from asnsim.solvers import _vectors as vectors
 from asnsim.solvers._kernels import call_vector
 from asnsim.solvers._linalg import compiled
@@ -189,7 +189,7 @@ def _sens_judge(order: int) -> str:
     return p.text(f"sens_judge{order}")
 
 
-@cache
+@once()
 def compile_passes():
     """Compile the operations; returns their owner, to be kept, and the `Passes`."""
     texts = {"weigh": vectors.weigh(), "residual": _residual(), "update": _update()}

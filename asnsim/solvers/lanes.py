@@ -13,10 +13,9 @@ A Numba cache is keyed to the file of the outermost function: after a change in 
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
+from asnsim.once import once
 from asnsim.solvers import rosenbrock
 from asnsim.solvers._kernels import call_lanes, call_vector
 from asnsim.solvers._lane_jobs import (
@@ -78,7 +77,7 @@ def _turn() -> str:
     return p.text("turn")
 
 
-@cache
+@once()
 def _own_passes():
     return compile_passes({"take": _take(), "turn": _turn()})
 

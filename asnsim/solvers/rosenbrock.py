@@ -40,11 +40,11 @@ from __future__ import annotations
 
 from collections import namedtuple
 from dataclasses import dataclass
-from functools import cache
 from typing import ClassVar
 
 import numpy as np
 
+from asnsim.once import once
 from asnsim.solvers import _system as system
 from asnsim.solvers import _vectors as vectors
 from asnsim.solvers._kernels import Kernels, call_kernel, call_vector
@@ -164,7 +164,7 @@ def _interpolate(m: Tableau) -> str:
     return p.text("interpolate")
 
 
-@cache
+@once()
 def compile_passes(method: type[Rosenbrock]):
     """Compile the operations of one method; returns their owner, to be kept, and the `Passes`."""
     m = method.tableau
