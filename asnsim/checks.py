@@ -175,6 +175,7 @@ def check_units(modules, species, states, rules, parameters) -> None:
                 amount = _multiply(dimensions[name], dimensions[species[name].compartment])
                 _expect(f"{module.name}.{reaction.id}", reaction.rate, _multiply(amount, _PER_HOUR), dimensions, values)
 
+
         for name, expression in module.algebraic.items():
             _evaluate(f"{module.name}.{name}", expression, dimensions, values)
         for event in module.events:

@@ -19,14 +19,7 @@ from asnsim.errors import AsnsimError, DataError
 from asnsim.tables import written_whole
 
 __all__ = [
-    "OKABE_ITO",
-    "plot_batch",
-    "plot_crosscheck",
-    "plot_depletion",
-    "plot_fit",
-    "plot_quantification",
-    "plot_trajectory",
-    "save",
+    "OKABE_ITO", "plot_batch", "plot_crosscheck", "plot_depletion", "plot_fit", "plot_quantification", "plot_trajectory", "save",
 ]
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -206,16 +199,8 @@ def plot_depletion(runs: Mapping[str, object], path: str | Path | None = None) -
     for axes, name, limit, words in ((panels[0], "asnase_p", 100.0, "100 U/L"), (panels[1], "asn_p", 1.0, "1 µmol/L")):
         _draw_shared(axes, runs, name, scale, lowest=limit / 100)
         axes.axhline(limit, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
-        axes.annotate(
-            words,
-            (1.0, limit),
-            xycoords=("axes fraction", "data"),
-            xytext=(3, 0),
-            textcoords="offset points",
-            fontsize=8,
-            va="center",
-            color=_INK,
-        )
+        axes.annotate(words, (1.0, limit), xycoords=("axes fraction", "data"), xytext=(3, 0), textcoords="offset points",
+                      fontsize=8, va="center", color=_INK)
     for colour, (label, run) in zip(OKABE_ITO, runs.items(), strict=False):
         panels[2].plot(run.t / scale, np.maximum(run["cells"], 1e-9), color=colour, linewidth=1.8, label=label)
     every = np.concatenate([np.asarray(run["cells"], dtype=float) for run in runs.values()])
@@ -224,17 +209,8 @@ def plot_depletion(runs: Mapping[str, object], path: str | Path | None = None) -
     depleted = np.asarray(first["asn_p"]) < 1.0
     for axes in panels:
         _mark(axes, _breaks(first.t), scale)
-        axes.fill_between(
-            first.t / scale,
-            0,
-            1,
-            where=depleted,
-            transform=axes.get_xaxis_transform(),
-            color=OKABE_ITO[5],
-            alpha=0.13,
-            linewidth=0,
-            zorder=0,
-        )
+        axes.fill_between(first.t / scale, 0, 1, where=depleted, transform=axes.get_xaxis_transform(), color=OKABE_ITO[5],
+                          alpha=0.13, linewidth=0, zorder=0)
     panels[2].set_xlabel(f"time [{word}]; shaded: plasma Asn below 1 µmol/L; thin lines: doses", fontsize=8.5, color=_INK)
     panels[2].set_xlim(first.t[0] / scale, first.t[-1] / scale)
     return _finish(figure, path)
@@ -302,18 +278,8 @@ def _predicted_against_measured(axes, table) -> None:
     axes.set_xlabel("measured, ± 1 sd", fontsize=8.5, color=_INK)
     for (observable, experiment), label, colour, marker in _styles(table):
         rows = table[(table["observable"] == observable) & (table["experiment"] == experiment)]
-        axes.errorbar(
-            rows["value"],
-            rows["predicted"],
-            xerr=rows["sd"],
-            fmt=marker,
-            color=colour,
-            markersize=5,
-            linewidth=0,
-            elinewidth=0.8,
-            alpha=0.85,
-            label=label,
-        )
+        axes.errorbar(rows["value"], rows["predicted"], xerr=rows["sd"], fmt=marker, color=colour, markersize=5, linewidth=0,
+                      elinewidth=0.8, alpha=0.85, label=label)
     both = np.concatenate([table["value"].to_numpy(float), table["predicted"].to_numpy(float)])
     both = both[np.isfinite(both)]
     if both.size and both.min() > 0:
@@ -362,24 +328,12 @@ def _intervals(axes, result, truth: Mapping[str, float]) -> None:
     for k, place in enumerate(y):
         low, high = lower[k] / x[k], upper[k] / x[k]
         tight = bool(np.isfinite(high) and high < reach and low > 1 / reach)
-        axes.plot(
-            [max(low, 1 / reach), min(high, reach)],
-            [place, place],
-            color=OKABE_ITO[0 if tight else 4],
-            linewidth=2,
-            solid_capstyle="butt",
-        )
+        axes.plot([max(low, 1 / reach), min(high, reach)], [place, place], color=OKABE_ITO[0 if tight else 4], linewidth=2,
+                  solid_capstyle="butt")
         axes.plot(1.0, place, "o", color=OKABE_ITO[0], markersize=5)
         if result.free[k] in truth:
-            axes.plot(
-                truth[result.free[k]] / x[k],
-                place,
-                "x",
-                color=OKABE_ITO[1],
-                markersize=7,
-                markeredgewidth=1.8,
-                label="truth" if k == 0 else None,
-            )
+            axes.plot(truth[result.free[k]] / x[k], place, "x", color=OKABE_ITO[1], markersize=7, markeredgewidth=1.8,
+                      label="truth" if k == 0 else None)
     axes.axvline(1.0, color=_FAINT, linewidth=0.8, zorder=0)
     axes.set_xscale("log")
     axes.set_xlim(1 / reach, reach)
@@ -455,16 +409,8 @@ def plot_quantification(result, path: str | Path | None = None) -> Figure:
         _dress(axes, f"{analyte}, {matrix}".rstrip(", "), _pretty(str(rows["unit"].iloc[0])))
         value, lower, upper, time = (rows[name].to_numpy(float) for name in ("value", "lower", "upper", "time_h"))
         timed = np.isfinite(time).all()
-        axes.errorbar(
-            time if timed else np.arange(len(rows)),
-            value,
-            yerr=[value - lower, upper - value],
-            fmt="o",
-            markersize=3.5,
-            color=OKABE_ITO[0],
-            elinewidth=1,
-            alpha=0.85,
-        )
+        axes.errorbar(time if timed else np.arange(len(rows)), value, yerr=[value - lower, upper - value], fmt="o",
+                      markersize=3.5, color=OKABE_ITO[0], elinewidth=1, alpha=0.85)
         _linear_axis(axes, np.concatenate([lower, upper]))
         axes.set_xlabel("time [h]" if timed else "sample", fontsize=8.5, color=_INK)
     for axes in grid[len(groups) :]:

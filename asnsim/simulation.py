@@ -201,7 +201,9 @@ def _on_grid(t: float, grid: np.ndarray) -> float:
     return t
 
 
-def _act(run: Run, events: Events, actions: list[Action], place: int, t: float, roots: tuple[int, ...] = ()) -> tuple[bool, int]:
+def _act(
+    run: Run, events: Events, actions: list[Action], place: int, t: float, roots: tuple[int, ...] = ()
+) -> tuple[bool, int]:
     """Carry out what is due at `t`: what conditions fired, doses and changes, and what those fire in turn."""
     changed = events.fire(t, events.crossing(t, roots)) if events.triggers else False
     while place < len(actions) and actions[place].time <= t:

@@ -59,22 +59,8 @@ def test_show(capsys, tmp_path):
 def test_simulate(capsys, tmp_path):
     table, figure = tmp_path / "new/run.csv", tmp_path / "new/run.png"
     out = good(
-        capsys,
-        "simulate",
-        "teaching",
-        "teaching_all",
-        "--until",
-        "2 d",
-        "--dose",
-        "1000 U into asnase_e at 24 h",
-        "--set",
-        "asn_e=0.05 mM",
-        "--names",
-        "asn_e, asnase_e,cells",
-        "--csv",
-        table,
-        "--figure",
-        figure,
+        capsys, "simulate", "teaching", "teaching_all", "--until", "2 d", "--dose", "1000 U into asnase_e at 24 h",
+        "--set", "asn_e=0.05 mM", "--names", "asn_e, asnase_e,cells", "--csv", table, "--figure", figure,
     )
     assert "teaching: 0 to 48 h" in out and is_png(figure)
     content = rows(table)
@@ -87,21 +73,8 @@ def test_simulate(capsys, tmp_path):
 
 
 def test_simulate_doses_repeat_and_preculture(capsys, tmp_path):
-    good(
-        capsys,
-        "simulate",
-        "teaching",
-        "--until",
-        "3 d",
-        "--dose",
-        "10 U into asnase_e at 1 h every 1 d times 2",
-        "--dose",
-        "1 U into asnase_e at 2 d over 2 h",
-        "--names",
-        "asnase_e",
-        "--csv",
-        tmp_path / "a.csv",
-    )
+    good(capsys, "simulate", "teaching", "--until", "3 d", "--dose", "10 U into asnase_e at 1 h every 1 d times 2",
+         "--dose", "1 U into asnase_e at 2 d over 2 h", "--names", "asnase_e", "--csv", tmp_path / "a.csv")
     times = [float(row[0]) for row in rows(tmp_path / "a.csv")[1:]]
     assert sorted({t for t in times if times.count(t) == 2}) == [1.0, 25.0, 48.0, 50.0]
     out = good(capsys, "simulate", "teaching", "--preculture", "2 d", "--until", "6 h")
@@ -109,24 +82,8 @@ def test_simulate_doses_repeat_and_preculture(capsys, tmp_path):
 
 
 def test_dose(capsys, tmp_path):
-    out = good(
-        capsys,
-        "dose",
-        "--amount",
-        "2500 U/m^2",
-        "--times",
-        2,
-        "--every",
-        "14 d",
-        "--bsa",
-        "0.8 m^2",
-        "--weight",
-        "20 kg",
-        "--csv",
-        tmp_path / "d.csv",
-        "--figure",
-        tmp_path / "d.png",
-    )
+    out = good(capsys, "dose", "--amount", "2500 U/m^2", "--times", 2, "--every", "14 d", "--bsa", "0.8 m^2", "--weight", "20 kg",
+               "--csv", tmp_path / "d.csv", "--figure", tmp_path / "d.png")
     assert "2 x 2500 U/m^2 into peg_1, until 44 d" in out and is_png(tmp_path / "d.png")
     header, dies, lives = rows(tmp_path / "d.csv")
     found = {line[0]: dict(zip(header, line, strict=True)) for line in (dies, lives)}
@@ -141,21 +98,8 @@ def test_dose(capsys, tmp_path):
 def test_dose_cap(capsys, tmp_path):
     peaks = []
     for extra in ((), ("--cap", "1000 U")):
-        good(
-            capsys,
-            "dose",
-            "--times",
-            1,
-            "--duration",
-            "0 h",
-            "--until",
-            "1 d",
-            "--line",
-            "all_low_asns",
-            *extra,
-            "--csv",
-            tmp_path / "d.csv",
-        )
+        good(capsys, "dose", "--times", 1, "--duration", "0 h", "--until", "1 d", "--line", "all_low_asns", *extra,
+             "--csv", tmp_path / "d.csv")
         header, line = rows(tmp_path / "d.csv")
         peaks.append(float(dict(zip(header, line, strict=True))["peak U/L"]))
     assert peaks[1] == pytest.approx(peaks[0] * 1000 / 2500, rel=1e-6)
@@ -164,25 +108,11 @@ def test_dose_cap(capsys, tmp_path):
 def test_measure_and_quantify(capsys, tmp_path):
     pytest.importorskip("pyopenms")
     folder = tmp_path / "batch"
-    out = good(
-        capsys,
-        "measure",
-        "cell",
-        "dmem",
-        "--times",
-        "0:24:24 h",
-        "--out",
-        folder,
-        "--replicates",
-        1,
-        "--no-noise",
-        "--figure",
-        tmp_path / "b.png",
-    )
+    out = good(capsys, "measure", "cell", "dmem", "--times", "0:24:24 h", "--out", folder, "--replicates", 1, "--no-noise",
+               "--figure", tmp_path / "b.png")
     assert "injections" in out and is_png(tmp_path / "b.png") and (folder / "sequence.csv").is_file()
-    out = good(
-        capsys, "quantify", folder, "--csv", tmp_path / "q.csv", "--data", tmp_path / "data.csv", "--figure", tmp_path / "q.png"
-    )
+    out = good(capsys, "quantify", folder, "--csv", tmp_path / "q.csv", "--data", tmp_path / "data.csv",
+               "--figure", tmp_path / "q.png")
     assert "pass: " in out and is_png(tmp_path / "q.png")
     data = rows(tmp_path / "data.csv")
     assert {"asn_c", "gln_e"} <= {row[data[0].index("observable")] for row in data[1:]}
@@ -197,9 +127,8 @@ def test_fit(capsys, tmp_path):
         'data = "data.csv"\nfree = ["k_asnase_decay"]\n'
         '[[experiment]]\nname = "e"\nrecipe = "teaching"\nset = { asnase_e = "1000 U/L" }\n'
     )
-    out = good(
-        capsys, "fit", tmp_path / "problem.toml", "--starts", 1, "--csv", tmp_path / "f.csv", "--figure", tmp_path / "f.png"
-    )
+    out = good(capsys, "fit", tmp_path / "problem.toml", "--starts", 1, "--csv", tmp_path / "f.csv",
+               "--figure", tmp_path / "f.png")
     assert "identifiable" in out and is_png(tmp_path / "f.png")
     header, line = rows(tmp_path / "f.csv")
     assert float(line[header.index("estimate")]) == pytest.approx(0.01, rel=1e-3)

@@ -82,9 +82,7 @@ def test_a_step_limit_is_a_reason(numbers):
 def test_an_oscillation_is_followed_not_damped(numbers):
     """Eigenvalues +-i: the methods are L-stable or nearly so, and still must keep the amplitude."""
     u, w = symbols("u w")
-    model = compose(
-        "swing", [Module("m", rates={"u": k * w, "w": -k * u})], {}, numbers(u=(1.0, "1"), w=(0.0, "1"), k=(1.0, "1/h"))
-    )
+    model = compose("swing", [Module("m", rates={"u": k * w, "w": -k * u})], {}, numbers(u=(1.0, "1"), w=(0.0, "1"), k=(1.0, "1/h")))
     for make in SOLVERS.values():
         run = simulate(model, until=20 * np.pi, times=[20 * np.pi], solver=make(rtol=1e-8))
         assert run["u"][-1] == pytest.approx(1.0, abs=1e-4) and run["w"][-1] == pytest.approx(0.0, abs=1e-4)

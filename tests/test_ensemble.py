@@ -65,13 +65,7 @@ def test_threads_that_meet_a_model_for_the_first_time_do_not_disturb_each_other(
     try:
         sys.setswitchinterval(1e-6)
         for built in (False, True, True):
-            for made in (
-                equations._build,
-                codegen.compile_system,
-                rosenbrock.compile_passes,
-                lanes._own_passes,
-                _history.compile_passes,
-            ):
+            for made in (equations._build, codegen.compile_system, rosenbrock.compile_passes, lanes._own_passes, _history.compile_passes):
                 made.cache_clear()
             if built:
                 equations.build_equations(model)
@@ -112,11 +106,7 @@ def test_everything_that_can_be_done_to_a_run(numbers):
         Dose(2.5, 5.0, "b", duration=2.0, alag=0.3),
     )
     regimen = Regimen(doses).change(6.0, {"k": 0.5, "b": 0.25})
-    sets = {
-        "k": np.array([0.1, 0.3, 0.9, 0.2, 0.4]),
-        "bsa": np.array([0.5, 1.0, 2.0, 1.5, 0.8]),
-        "a": np.array([0.0, 1.0, 2.0, 3.0, 0.5]),
-    }
+    sets = {"k": np.array([0.1, 0.3, 0.9, 0.2, 0.4]), "bsa": np.array([0.5, 1.0, 2.0, 1.5, 0.8]), "a": np.array([0.0, 1.0, 2.0, 3.0, 0.5])}
     times = np.array([0.0, 1.0, 2.0, 2.8, 3.0, 5.0, 6.0, 9.7, 15.0])
     names = ("a", "b", "V", "use", "surface", "k")
     many = simulate_many(model, sets, regimen, until=15.0, observables=names, times=times, solver=Rodas5P(rtol=1e-9))
@@ -199,9 +189,7 @@ def test_any_number_of_sets_on_any_number_of_threads(n, threads, seed):
 def brusselator(numbers, b):
     x, y, a, b_, k = symbols("x y a b k")
     table = numbers(x=(1.1, "1"), y=(b, "1"), a=(1.0, "1"), b=(b, "1"), k=(1.0, "1/h"))
-    return compose(
-        "brusselator", [Module("m", rates={"x": k * (a + x * x * y - (b_ + 1) * x), "y": k * (b_ * x - x * x * y)})], {}, table
-    )
+    return compose("brusselator", [Module("m", rates={"x": k * (a + x * x * y - (b_ + 1) * x), "y": k * (b_ * x - x * x * y)})], {}, table)
 
 
 def test_a_limit_cycle_is_marked_and_a_focus_is_not(numbers):

@@ -15,9 +15,7 @@ def test_example(script, tmp_path):
     if "quantify" in script.stem:
         pytest.importorskip("pyopenms", reason="needs the extra lab")
     environment = os.environ | {"MPLBACKEND": "Agg"}
-    done = subprocess.run(
-        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment
-    )
+    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr[-800:]
     assert done.stdout.strip()
     figures = list((tmp_path / "demo_output").glob("*.png"))

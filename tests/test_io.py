@@ -140,9 +140,7 @@ def test_write_models(tmp_path, suffix):
     model = asnsim.load_model("teaching")
     path = write(model, tmp_path / f"deeper/model{suffix}")
     text = path.read_text(encoding="utf-8")
-    assert {".ant": text == str(model), ".txt": text == str(model), ".py": "def rhs(t, x, c):" in text}.get(
-        suffix, "<sbml" in text
-    )
+    assert {".ant": text == str(model), ".txt": text == str(model), ".py": "def rhs(t, x, c):" in text}.get(suffix, "<sbml" in text)
     assert [item.name for item in path.parent.iterdir()] == [path.name], "no half-written file stays behind"
     with pytest.raises(UnsupportedFeatureError, match="never run" if suffix == ".py" else "not supported yet"):
         read(path)

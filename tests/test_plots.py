@@ -113,24 +113,13 @@ def test_depletion(tmp_path):
 
 
 def _fake_fit(**more):
-    table = pd.DataFrame(
-        {
-            "experiment": ["a", "a", "b", "b"],
-            "time": [0.0, 24.0, 0.0, 24.0],
-            "observable": ["asn_c", "asn_e", "asn_c", "asn_c"],
-            "value": [50.0, 10.0, 60.0, 40.0],
-            "sd": [5.0, 1.0, 6.0, 4.0],
-            "predicted": [52.0, 13.0, 55.0, 41.0],
-        }
-    )
+    table = pd.DataFrame({
+        "experiment": ["a", "a", "b", "b"], "time": [0.0, 24.0, 0.0, 24.0], "observable": ["asn_c", "asn_e", "asn_c", "asn_c"],
+        "value": [50.0, 10.0, 60.0, 40.0], "sd": [5.0, 1.0, 6.0, 4.0], "predicted": [52.0, 13.0, 55.0, 41.0],
+    })
     return SimpleNamespace(
-        free=("Vmax", "Km", "k"),
-        x=np.array([3000.0, 20.0, 0.1]),
-        lower=np.array([2500.0, 15.0, 0.0]),
-        upper=np.array([3600.0, 28.0, np.inf]),
-        residuals=table,
-        units=("umol/L/h", "umol/L", "1/h"),
-        **more,
+        free=("Vmax", "Km", "k"), x=np.array([3000.0, 20.0, 0.1]), lower=np.array([2500.0, 15.0, 0.0]),
+        upper=np.array([3600.0, 28.0, np.inf]), residuals=table, units=("umol/L/h", "umol/L", "1/h"), **more,
     )
 
 
@@ -169,17 +158,12 @@ def _injection(name, kind, matrix="", height=1e4, ids=("asn.quantifier", "asn.IS
 
 
 def test_batch(tmp_path):
-    batch = SimpleNamespace(
-        injections=(
-            _injection("Blank_1", "Blank", height=10.0),
-            _injection("high", "Standard", height=1e6),
-            _injection("low", "Standard", height=1e3),
-            _injection("middle", "Standard"),
-            _injection("c1", "Unknown", "cells"),
-            _injection("c2", "Unknown", "cells"),
-            _injection("m1", "Unknown", "medium"),
-        )
-    )
+    batch = SimpleNamespace(injections=(
+        _injection("Blank_1", "Blank", height=10.0), _injection("high", "Standard", height=1e6),
+        _injection("low", "Standard", height=1e3), _injection("middle", "Standard"),
+        _injection("c1", "Unknown", "cells"), _injection("c2", "Unknown", "cells"),
+        _injection("m1", "Unknown", "medium"),
+    ))
     figure = plots.plot_batch(batch, tmp_path / "b.png")
     rows = [axes.get_ylabel().split("\n")[0] for axes in figure.axes if axes.get_ylabel()]
     assert rows[:3] == ["Blank_1", "low", "high"] and set(rows[3:]) == {"c1", "m1"}
@@ -194,24 +178,19 @@ def test_batch(tmp_path):
 
 
 def test_quantification_and_crosscheck(tmp_path):
-    table = pd.DataFrame(
-        {
-            "sample_type": ["Unknown", "Unknown", "QC"],
-            "analyte": ["asn", "asn", "asn"],
-            "matrix": ["cells", "medium", ""],
-            "time_h": [1.0, np.nan, np.nan],
-            "value": [5.0, 6.0, 7.0],
-            "lower": [4.0, 5.0, 6.0],
-            "upper": [7.0, 7.0, 8.0],
-            "unit": ["umol/L"] * 3,
-        }
-    )
+    table = pd.DataFrame({
+        "sample_type": ["Unknown", "Unknown", "QC"], "analyte": ["asn", "asn", "asn"], "matrix": ["cells", "medium", ""],
+        "time_h": [1.0, np.nan, np.nan], "value": [5.0, 6.0, 7.0], "lower": [4.0, 5.0, 6.0], "upper": [7.0, 7.0, 8.0],
+        "unit": ["umol/L"] * 3,
+    })
     figure = plots.plot_quantification(SimpleNamespace(table=table), tmp_path / "q.png")
     assert [axes.get_title("left") for axes in figure.axes] == ["asn, cells", "asn, medium"]
     assert [axes.get_xlabel() for axes in figure.axes] == ["time [h]", "sample"]
     with pytest.raises(DataError, match="no quantified unknown"):
         plots.plot_quantification(SimpleNamespace(table=table[2:]))
-    check = SimpleNamespace(model="m", rtol=1e-8, table=lambda: pd.DataFrame({"state": ["a", "b"], "deviation": [1e-6, 0.0]}))
+    check = SimpleNamespace(
+        model="m", rtol=1e-8, table=lambda: pd.DataFrame({"state": ["a", "b"], "deviation": [1e-6, 0.0]})
+    )
     figure = plots.plot_crosscheck(check, tmp_path / "c.png")
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["b", "a"], "worst on top"
     _good_png(tmp_path / "c.png")

@@ -22,17 +22,8 @@ TEACHING = load_model("teaching")
 
 def data(unit_text, factor=1.0):
     run = simulate(TEACHING.with_parameters(k_efflux=2.0), until=12, times=[2, 6, 12])
-    rows = [
-        {
-            "experiment": "e",
-            "time": t,
-            "observable": "asn_c",
-            "unit": unit_text,
-            "value": run.at(t)["asn_c"] * factor,
-            "sd": 5.0 * factor,
-        }
-        for t in (2, 6, 12)
-    ]
+    rows = [{"experiment": "e", "time": t, "observable": "asn_c", "unit": unit_text, "value": run.at(t)["asn_c"] * factor,
+             "sd": 5.0 * factor} for t in (2, 6, 12)]
     return Measurements.from_frame(pd.DataFrame(rows))
 
 
@@ -134,12 +125,7 @@ def test_names_and_numbers_that_mean_something_else(tmp_path, numbers):
     k, a, V = (symbol(n) for n in "kaV")
     for bad in ("r 1", "9r", "time", "exp"):
         with pytest.raises(ModelError, match="cannot be a name"):
-            compose(
-                "m",
-                [Module("m", (Reaction(bad, "a =>", k * a * V),))],
-                {"a": Species("a", "a", "V")},
-                numbers(a=(1.0, "umol/L"), k=(1.0, "1/h"), V=(1.0, "L")),
-            )
+            compose("m", [Module("m", (Reaction(bad, "a =>", k * a * V),))], {"a": Species("a", "a", "V")}, numbers(a=(1.0, "umol/L"), k=(1.0, "1/h"), V=(1.0, "L")))
     with pytest.raises(ModelError, match="stoichiometry 0"):
         assert Reaction("r", "0 a => 0 b", k).sides
     path = tmp_path / "overlay.tsv"

@@ -33,10 +33,7 @@ def test_slopes_agree_with_differences():
         up, down = (balanced_state(model.with_parameters({name: model.value(name) + s})) for s in (step, -step))
         for state in ("asn_c", "asp_c", "trna_asn", "asns", "mtorc1"):
             difference = (up[state] - down[state]) / (2 * step)
-            assert balance.slope(state, name) == pytest.approx(difference, rel=1e-3, abs=1e-9 * abs(up[state]) / step), (
-                state,
-                name,
-            )
+            assert balance.slope(state, name) == pytest.approx(difference, rel=1e-3, abs=1e-9 * abs(up[state]) / step), (state, name)
 
 
 def test_more_synthesis_more_asparagine():

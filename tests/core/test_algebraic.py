@@ -80,21 +80,12 @@ def test_doses_and_events_leave_it_consistent(numbers, solver):
 
 def test_sensitivities(numbers):
     """x = (1 - k t/2)^2, also through a dose; y follows."""
-    run = simulate(
-        model(numbers, {"y": y**2 - x}), until=1.2, times=np.linspace(0, 1.2, 7), theta=("k", "x"), solver=NDF(rtol=1e-10)
-    )
+    run = simulate(model(numbers, {"y": y**2 - x}), until=1.2, times=np.linspace(0, 1.2, 7), theta=("k", "x"), solver=NDF(rtol=1e-10))
     t = run.t
     np.testing.assert_allclose(run.sensitivity("x")[:, 0], -t * (1 - t / 2), atol=1e-7)
     np.testing.assert_allclose(run.sensitivity("y")[:, 0], -t / 2, atol=1e-7)
     np.testing.assert_allclose(run.sensitivity("y")[:, 1], 0.5, atol=1e-7)
-    dosed = simulate(
-        model(numbers, {"y": y**2 - x}, rates={"x": -k * x}),
-        Regimen.single(1.0, "x", time=1.0),
-        until=2.0,
-        times=[2.0],
-        theta=("dose1.amt",),
-        solver=NDF(rtol=1e-10),
-    )
+    dosed = simulate(model(numbers, {"y": y**2 - x}, rates={"x": -k * x}), Regimen.single(1.0, "x", time=1.0), until=2.0, times=[2.0], theta=("dose1.amt",), solver=NDF(rtol=1e-10))
     assert dosed.sensitivity("x")[-1, 0] == pytest.approx(np.exp(-1), rel=1e-7)
     assert dosed.sensitivity("y")[-1, 0] == pytest.approx(np.exp(-1) / (2 * dosed["y"][-1]), rel=1e-7)
 

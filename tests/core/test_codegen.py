@@ -28,10 +28,7 @@ def point(system, model, seed=0):
     draw = np.random.default_rng(seed)
     x, c = system.arrays(model)
     x = np.where(x == 0, 0.2, x) * np.exp(draw.uniform(-0.5, 0.5, x.size))
-    for name, top in (
-        ("trna_asn", 0.9 * model.parameters["trna_total"].value if "trna_total" in model.parameters else 0),
-        ("atf4", None),
-    ):
+    for name, top in (("trna_asn", 0.9 * model.parameters["trna_total"].value if "trna_total" in model.parameters else 0), ("atf4", None)):
         if name in system.states:
             i = system.states.index(name)
             x[i] = min(x[i], top) if top else x[i] + 1.0
@@ -129,10 +126,7 @@ def test_levels_and_lanes_give_the_same_bits(recipe):
     for k, (x, c) in enumerate(columns):
         results = []
         for code in (quick, thorough):
-            one = {
-                "rhs": call(code.address("rhs"), times[k], x, c, n),
-                "jac": call(code.address("jac"), times[k], x, c, len(core.pattern)),
-            }
+            one = {"rhs": call(code.address("rhs"), times[k], x, c, n), "jac": call(code.address("jac"), times[k], x, c, len(core.pattern))}
             one["lu"] = call(code.address("lu_factor"), times[k] * 0.01, one["jac"], c, core.lu.size + 1)
             one["b"] = np.ones(n)
             python_callable(code.address("lu_solve"))(0.0, one["lu"], c, one["b"])
@@ -261,16 +255,13 @@ def test_second_process_hits_the_cache(cache, teaching):
         "codegen.compile_system(build_equations(asnsim.load_model('teaching')))\n"
         "assert hits and hits[-1] is not None, 'missed'\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": "77"}, capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": "77"}, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert len(objects(folder)) == 1
 
 
 @pytest.mark.parametrize(
-    "spoil",
-    [lambda b: b[:-1] + bytes([b[-1] ^ 1]), lambda b: b[:40], lambda b: b"", lambda b: bytes(32) + b[32:], lambda b: b + b"\0"],
+    "spoil", [lambda b: b[:-1] + bytes([b[-1] ^ 1]), lambda b: b[:40], lambda b: b"", lambda b: bytes(32) + b[32:], lambda b: b + b"\0"]
 )
 def test_spoilt_files_are_compiled_again(cache, teaching, spoil):
     folder, written = cache
@@ -356,12 +347,7 @@ def test_two_processes_may_compile_the_same_model_at_once(cache, teaching):
         "sys.stdin.readline()\n"
         "print(repr(asnsim.simulate(asnsim.load_model('teaching'), until=1.0, times=[1.0])['asn_c'][-1]))\n"
     )
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
+    both = [subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     for one in both:
         one.stdin.write("go\n")
         one.stdin.flush()

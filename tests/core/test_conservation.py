@@ -80,9 +80,7 @@ def test_atoms(recipe, element, drug, numbers):
     species, inflow = model.species, sympy.Integer(0)
     for reaction in model.reactions:
         left, right = reaction.sides
-        brought = sum(n * getattr(species[s], element) for n, s, b in left if b) - sum(
-            n * getattr(species[s], element) for n, s, b in right if b
-        )
+        brought = sum(n * getattr(species[s], element) for n, s, b in left if b) - sum(n * getattr(species[s], element) for n, s, b in right if b)
         inflow += brought * reaction.rate
     model = counted(model, {element: inflow}, numbers)
     run = simulate(model, DRUG[drug], until=48, solver=TIGHT)
@@ -94,12 +92,7 @@ def test_atoms(recipe, element, drug, numbers):
 def test_amide_nitrogen_outside(numbers):
     """Gln and Asn amide and NH3 of a medium without cells: the enzyme moves it, nothing else does."""
     model = load_model("cell", "rpmi")
-    cut = compose(
-        "medium",
-        [m for m in model.modules if m.name in ("asparaginase_hydrolysis", "asparaginase_decay")],
-        load_species(),
-        model.parameters,
-    )
+    cut = compose("medium", [m for m in model.modules if m.name in ("asparaginase_hydrolysis", "asparaginase_decay")], load_species(), model.parameters)
     run = simulate(cut, Regimen.single("2 U", "asnase_e"), until=24, solver=TIGHT)
     for pool in (("asn_e", "gln_e", "nh3_e"), ("asn_e", "asp_e"), ("gln_e", "glu_e")):
         assert_constant(sum(run[name] for name in pool), run["gln_e"], 1e-12)
@@ -118,9 +111,7 @@ def test_drug_in_culture(numbers):
 def test_pegaspargase_is_all_accounted_for(into, how):
     model = load_model("dosing")
     peg = compose("peg", [m for m in model.modules if m.name == "pegaspargase"], load_species(), model.parameters)
-    regimen = Regimen.repeat("2500 U/m^2", into, every="14 d", times=2, **how).change(
-        "14 d", peg_CL_occasion=-0.11, peg_V_occasion=-0.159
-    )
+    regimen = Regimen.repeat("2500 U/m^2", into, every="14 d", times=2, **how).change("14 d", peg_CL_occasion=-0.11, peg_V_occasion=-0.159)
     run = simulate(peg, regimen, until="60 d", solver=NDF(rtol=1e-9))
     total = sum(run[f"peg_{i}"] for i in range(1, 15)) + run["peg_depot"] + run["peg_cleared"]
     given = 2500.0 * model.value("bsa") * (1 + (run.t >= 336))

@@ -26,14 +26,7 @@ def test_a_bolus(one_compartment):
     a = np.where(run.t > 2.5, 20 * np.exp(-K * (run.t - 2.5)), 0.0)
     for row in np.flatnonzero((run.t != 2.5) & (run.t > 0)):
         t, value = run.t[row], a[row]
-        want = {
-            "dose1.amt": value / 100,
-            "dose1.f": value / 0.8,
-            "dose1.time": K * value,
-            "dose1.alag": K * value,
-            "k": -(t - 2.5) * value,
-            "V": -value / V,
-        }
+        want = {"dose1.amt": value / 100, "dose1.f": value / 0.8, "dose1.time": K * value, "dose1.alag": K * value, "k": -(t - 2.5) * value, "V": -value / V}
         for name, slope in want.items():
             assert found[name][row] == pytest.approx(slope if t > 2.5 else 0.0, rel=1e-8, abs=1e-12), name
 
@@ -70,9 +63,7 @@ def test_per_square_metre_infusions_follow_the_covariate():
     model = load_model("dosing")
     for dose in (Dose(1.0, "2500 U/m^2", "peg_1", duration=2.0), Dose(1.0, "2500 U/m^2", "peg_1", rate="1000 U/h")):
         regimen = Regimen((dose,))
-        end = lambda bsa, r=regimen: simulate(model.with_parameters(bsa=bsa), r, until=6.0, times=[6.0], solver=NDF(rtol=1e-11))[
-            "peg_1"
-        ][-1]  # noqa: E731
+        end = lambda bsa, r=regimen: simulate(model.with_parameters(bsa=bsa), r, until=6.0, times=[6.0], solver=NDF(rtol=1e-11))["peg_1"][-1]  # noqa: E731
         run = simulate(model, regimen, until=6.0, times=[6.0], theta=("bsa",), solver=NDF(rtol=1e-11))
         bsa = model.value("bsa")
         step = 1e-3 * bsa
@@ -82,14 +73,7 @@ def test_per_square_metre_infusions_follow_the_covariate():
 
 def test_a_cap_stops_it():
     model = load_model("dosing").with_parameters(bsa=2.0)
-    run = simulate(
-        model,
-        Regimen.single("2500 U/m^2", "peg_1", cap="3750 U"),
-        until=1.0,
-        times=[1.0],
-        theta=("bsa", "dose1.amt"),
-        solver=NDF(rtol=1e-10),
-    )
+    run = simulate(model, Regimen.single("2500 U/m^2", "peg_1", cap="3750 U"), until=1.0, times=[1.0], theta=("bsa", "dose1.amt"), solver=NDF(rtol=1e-10))
     assert run.sensitivity("peg_1")[-1, 1] == 0.0
     plain = simulate(model, Regimen.single(3750.0, "peg_1"), until=1.0, times=[1.0], theta=("bsa",), solver=NDF(rtol=1e-10))
     np.testing.assert_allclose(run.s[-1, :, 0], plain.s[-1, :, 0], rtol=1e-8, atol=1e-12)
@@ -104,42 +88,16 @@ def everything(numbers):
         rates={"size": grow * size},
         events=(Event("slow", a < level, {"vmax": vmax / 2, "b": b + a / 3}),),
     )
-    table = numbers(
-        a=(0.1, "umol/L"),
-        b=(0.0, "umol/L"),
-        size=(2.0, "L"),
-        vmax=(5.0, "umol/L/h"),
-        km=(1.5, "umol/L"),
-        grow=(0.05, "1/h"),
-        level=(2.0, "umol/L"),
-    )
+    table = numbers(a=(0.1, "umol/L"), b=(0.0, "umol/L"), size=(2.0, "L"), vmax=(5.0, "umol/L/h"), km=(1.5, "umol/L"), grow=(0.05, "1/h"), level=(2.0, "umol/L"))
     return compose("all", [module], {"a": Species("a", "a", "size"), "b": Species("b", "b", "size")}, table)
 
 
-PLAN = {
-    "bolus.amt": 30.0,
-    "bolus.time": 0.5,
-    "bolus.alag": 0.3,
-    "drip.amt": 12.0,
-    "drip.time": 2.0,
-    "drip.f": 0.6,
-    "drip.rate": 4.0,
-    "drip.ii": 5.0,
-}
+PLAN = {"bolus.amt": 30.0, "bolus.time": 0.5, "bolus.alag": 0.3, "drip.amt": 12.0, "drip.time": 2.0, "drip.f": 0.6, "drip.rate": 4.0, "drip.ii": 5.0}
 
 
 def plan(values):
     bolus = Dose(values["bolus.time"], values["bolus.amt"], "a", alag=values["bolus.alag"], name="bolus")
-    drip = Dose(
-        values["drip.time"],
-        values["drip.amt"],
-        "a",
-        rate=values["drip.rate"],
-        f=values["drip.f"],
-        ii=values["drip.ii"],
-        addl=1,
-        name="drip",
-    )
+    drip = Dose(values["drip.time"], values["drip.amt"], "a", rate=values["drip.rate"], f=values["drip.f"], ii=values["drip.ii"], addl=1, name="drip")
     return Regimen((bolus, drip))
 
 

@@ -112,15 +112,7 @@ def test_rules_of_a_dose(fields, says):
 
 @pytest.mark.parametrize(
     "fields",
-    [
-        {"amt": math.inf},
-        {"rate": math.nan},
-        {"rate": math.inf},
-        {"time": math.nan},
-        {"time": math.inf},
-        {"cap": -5},
-        {"cap": math.nan},
-    ],
+    [{"amt": math.inf}, {"rate": math.nan}, {"rate": math.inf}, {"time": math.nan}, {"time": math.inf}, {"cap": -5}, {"cap": math.nan}],
 )
 def test_more_rules_of_a_dose(fields, dosing):
     """Was once wrong: infinite amounts, NaN rates (a bolus!) and times, and negative caps (a negative dose!) pass."""

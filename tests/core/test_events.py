@@ -46,12 +46,7 @@ def test_a_bouncing_ball(numbers, solver):
     """Impacts come ever faster; each halves the speed. Times of impact are a geometric series."""
     g, v = symbols("g v")
     table = numbers(x=(1.0, "1"), v=(0.0, "1/h"), g=(2.0, "1/h^2"))
-    ball = compose(
-        "ball",
-        [Module("m", rates={"x": v, "v": -g}, events=(Event("hit", (x < 0) & (v < 0), {"v": -v / 2, "x": sympy.Integer(0)}),))],
-        {},
-        table,
-    )
+    ball = compose("ball", [Module("m", rates={"x": v, "v": -g}, events=(Event("hit", (x < 0) & (v < 0), {"v": -v / 2, "x": sympy.Integer(0)}),))], {}, table)
     run = simulate(ball, until=2.9, times=[1.5, 2.25, 2.9], solver=solver)
     impacts = run.t[np.flatnonzero((np.diff(run.t) == 0) & (np.diff(run["v"]) > 1e-6))]
     np.testing.assert_allclose(impacts[:4], [1.0, 2.0, 2.5, 2.75], rtol=1e-8)
@@ -65,9 +60,7 @@ def test_a_graze_between_two_steps_is_not_missed(numbers, solver, width):
     """x = cos, y counts dips under a level that is passed for a moment only: g has the same sign at both ends of a step."""
     u, w = symbols("u w")
     table = numbers(u=(1.0, "1"), w=(0.0, "1"), y=(0.0, "1"), k=(1.0, "1/h"), level=(-np.cos(width / 2), "1"))
-    swing = compose(
-        "s", [Module("m", rates={"u": k * w, "w": -k * u}, events=(Event("dip", u < level, {"y": y + 1}),))], {}, table
-    )
+    swing = compose("s", [Module("m", rates={"u": k * w, "w": -k * u}, events=(Event("dip", u < level, {"y": y + 1}),))], {}, table)
     run = simulate(swing, until=4 * np.pi + 1, times=[10.0], solver=type(solver)(rtol=1e-5 * width**2))
     assert after(run, "y") == 2
     first = run.t[np.flatnonzero(np.diff(run["y"]) == 1)[0]]
@@ -117,10 +110,7 @@ def test_what_does_not_persist_is_called_off(numbers, persistent, count):
 
 def test_priorities_and_order(numbers):
     """All fire at once; each writes its digit behind those before it. Equal priorities keep the order of declaration."""
-    events = [
-        Event(f"e{digit}", TIME > hours, {"y": 10 * y + digit}, priority=priority, at_trigger=False)
-        for digit, priority in ((1, 0), (2, 5), (3, 0), (4, 9))
-    ]
+    events = [Event(f"e{digit}", TIME > hours, {"y": 10 * y + digit}, priority=priority, at_trigger=False) for digit, priority in ((1, 0), (2, 5), (3, 0), (4, 9))]
     assert after(simulate(model(numbers, *events), until=2), "y") == 4213
 
 
@@ -153,15 +143,8 @@ ORACLE = {
     "delay": [Event("ev", x < level, {"y": x}, delay=hours), Event("f", TIME > hours, {"x": x + 1}, delay=hours / 4)],
     "at execution": [Event("ev", x < level, {"y": x, "x": x + 1}, delay=hours / 2, at_trigger=False)],
     "start": [Event("ev", x > level, {"y": y + 1, "x": x / 2}, initial=False)],
-    "priority": [
-        Event("a", TIME > hours, {"y": 10 * y + 1}, priority=1, at_trigger=False),
-        Event("b", TIME > hours, {"y": 10 * y + 2}, priority=2, at_trigger=False),
-    ],
-    "cascade": [
-        Event("a", x < level, {"x": 3 * x}, priority=3),
-        Event("b", x > 2 * level, {"y": y + 1}, initial=True),
-        Event("c", x < level, {"y": y + 100}, persistent=False, priority=1),
-    ],
+    "priority": [Event("a", TIME > hours, {"y": 10 * y + 1}, priority=1, at_trigger=False), Event("b", TIME > hours, {"y": 10 * y + 2}, priority=2, at_trigger=False)],
+    "cascade": [Event("a", x < level, {"x": 3 * x}, priority=3), Event("b", x > 2 * level, {"y": y + 1}, initial=True), Event("c", x < level, {"y": y + 100}, persistent=False, priority=1)],
     "both": [Event("ev", (x < level) & (TIME > 2 * hours), {"x": x + 1, "y": y + 1})],
     "either": [Event("ev", (x < level) | (TIME > hours / 3), {"y": y + 1, "x": x + 1})],
     "not": [Event("ev", sympy.Not(sympy.Or(x > level, TIME > 2 * hours)), {"y": y + 1, "x": x + 2})],

@@ -54,9 +54,7 @@ def _combine(inner):
     )
 
 
-_LEAF = st.one_of(
-    st.sampled_from(SYMBOLS), st.integers(-3, 3).map(sympy.Integer), st.floats(0.1, 9.9).map(lambda v: sympy.Float(round(v, 3)))
-)
+_LEAF = st.one_of(st.sampled_from(SYMBOLS), st.integers(-3, 3).map(sympy.Integer), st.floats(0.1, 9.9).map(lambda v: sympy.Float(round(v, 3))))
 EXPRESSIONS = st.recursive(_LEAF, _combine, max_leaves=8)
 POINTS = st.tuples(*[st.floats(0.05, 5.0).map(lambda v: round(v, 6))] * 3)
 
@@ -166,15 +164,7 @@ def random_point(model, seed):
     draw = np.random.default_rng(seed)
     values = {}
     for name, parameter in model.parameters.items():
-        low, high = (
-            (0.0, 1.0)
-            if name == "atf4"
-            else (-1.0, 0.0)
-            if name == "trna_asn"
-            else (-1.0, 1.0)
-            if name in model.states
-            else (-0.1, 0.1)
-        )
+        low, high = (0.0, 1.0) if name == "atf4" else (-1.0, 0.0) if name == "trna_asn" else (-1.0, 1.0) if name in model.states else (-0.1, 0.1)
         values[name] = (parameter.value or 0.3) * math.exp(draw.uniform(low, high))
     return values
 

@@ -120,13 +120,7 @@ def test_functions_at_special_values(name, x, want):
     np.testing.assert_equal(call(name, x), want)
 
 
-@given(
-    st.lists(
-        st.tuples(st.floats(1e-6, 1e6), st.sampled_from([1.0, 2.0, 2.5, 4.0, -0.7])),
-        min_size=native_lanes(),
-        max_size=native_lanes(),
-    )
-)
+@given(st.lists(st.tuples(st.floats(1e-6, 1e6), st.sampled_from([1.0, 2.0, 2.5, 4.0, -0.7])), min_size=native_lanes(), max_size=native_lanes()))
 def test_a_lane_does_not_feel_its_neighbours(pairs):
     """Whole exponents beside fractional ones: each lane has the bits it has alone."""
     x, n = zip(*pairs, strict=True)

@@ -80,16 +80,12 @@ def asns(**changes):
 @given(POSITIVE, POSITIVE, POSITIVE, POSITIVE, POSITIVE)
 def test_ping_pong_is_the_published_form(asp, gln, atp, asn, glu):
     v = VALUES
-    reference = (
-        v["kcat"]
-        * v["enzyme"]
-        / (
-            1
-            + v["Km_asp"] / asp * (1 + asn / v["Ki_asn"])
-            + v["Km_gln"] / gln * (1 + glu / v["Ki_glu"])
-            + v["Km_atp"] / atp
-            + v["Km_gln"] * v["Km_atp"] / (gln * atp)
-        )
+    reference = v["kcat"] * v["enzyme"] / (
+        1
+        + v["Km_asp"] / asp * (1 + asn / v["Ki_asn"])
+        + v["Km_gln"] / gln * (1 + glu / v["Ki_glu"])
+        + v["Km_atp"] / atp
+        + v["Km_gln"] * v["Km_atp"] / (gln * atp)
     )
     assert asns(aspartate=asp, glutamine=gln, atp=atp, asparagine=asn, glutamate=glu) == pytest.approx(reference, rel=1e-12)
 
@@ -107,9 +103,7 @@ def test_product_inhibition_is_competitive_with_aspartate():
     assert asns(glutamate=2e5) < asns(glutamate=0.0)
 
 
-@pytest.mark.parametrize(
-    "gone", [s for size in (1, 2, 3) for s in itertools.combinations(("aspartate", "glutamine", "atp"), size)]
-)
+@pytest.mark.parametrize("gone", [s for size in (1, 2, 3) for s in itertools.combinations(("aspartate", "glutamine", "atp"), size)])
 def test_exhausted_substrates_give_zero(gone):
     """Was NaN for Asp with Gln or ATP: every term of the denominator holds Asp or (Gln ATP), so 0/0 = NaN."""
     assert asns(eps=1e-12, **dict.fromkeys(gone, 0.0)) == 0.0
@@ -165,8 +159,7 @@ def test_antiport_obeys_the_second_law(name):
         net, largest = net_inward(name, pools)
         ratio = load_model("cell").value("sodium_ratio")
         force = {
-            aa: math.log(pools[f"{aa}_e"] / pools[f"{aa}_c"]) + (math.log(ratio) if name == "ylat2" and aa != "arg" else 0.0)
-            for aa in net
+            aa: math.log(pools[f"{aa}_e"] / pools[f"{aa}_c"]) + (math.log(ratio) if name == "ylat2" and aa != "arg" else 0.0) for aa in net
         }
         assert sum(net[aa] * force[aa] for aa in net) >= -1e-12 * largest * 100
 
@@ -209,11 +202,7 @@ def test_an_empty_antiporter_stands_still():
 # ---- loaders -----------------------------------------------------------------------------------------------------------
 def carrier_rate(module, reaction, **pools):
     model = load_model("cell")
-    values = (
-        {p.name: p.value for p in model.parameters.values()}
-        | {"loader_activity": 1.0, "cytosol": 1.0, "snat2_level": 1.0}
-        | pools
-    )
+    values = {p.name: p.value for p in model.parameters.values()} | {"loader_activity": 1.0, "cytosol": 1.0, "snat2_level": 1.0} | pools
     module = MODULES[module]()
     for rule, expression in module.rules.items():
         values[rule] = float(expression.subs({s: values[s.name] for s in expression.free_symbols}))
@@ -252,12 +241,8 @@ def test_ratios_are_the_physics_they_claim():
 
 
 def test_competitors_slow_each_other():
-    alone = carrier_rate(
-        "snat2", "snat2_asn", asn_e=100.0, asn_c=0.0, gln_e=0.0, gln_c=0.0, ser_e=0.0, ser_c=0.0, his_e=0.0, his_c=0.0
-    )
-    crowded = carrier_rate(
-        "snat2", "snat2_asn", asn_e=100.0, asn_c=0.0, gln_e=4e3, gln_c=0.0, ser_e=0.0, ser_c=0.0, his_e=0.0, his_c=0.0
-    )
+    alone = carrier_rate("snat2", "snat2_asn", asn_e=100.0, asn_c=0.0, gln_e=0.0, gln_c=0.0, ser_e=0.0, ser_c=0.0, his_e=0.0, his_c=0.0)
+    crowded = carrier_rate("snat2", "snat2_asn", asn_e=100.0, asn_c=0.0, gln_e=4e3, gln_c=0.0, ser_e=0.0, ser_c=0.0, his_e=0.0, his_c=0.0)
     model = load_model("cell")
     expected = model.value("Vmax_snat2") * 100 / (model.value("Km_snat2_asn") + 100)
     assert alone == pytest.approx(expected) and 0 < crowded < alone

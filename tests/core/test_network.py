@@ -38,9 +38,7 @@ _SIDE = st.lists(_TERM, max_size=4)
 
 
 def _write(side):
-    return " + ".join(
-        ("" if number is None else f"{number} ") + ("$" if boundary else "") + name for number, boundary, name in side
-    )
+    return " + ".join(("" if number is None else f"{number} ") + ("$" if boundary else "") + name for number, boundary, name in side)
 
 
 @given(_SIDE, _SIDE, st.sampled_from(["->", "=>"]))
@@ -54,9 +52,7 @@ def test_equations_round_trip(left, right, arrow):
         assert reaction.stoichiometry.get(name, 0.0) == pytest.approx(net, abs=1e-9)
 
 
-@pytest.mark.parametrize(
-    "text", ["a", "a -> b -> a", "a b -> n", "2a -> b", "a -> 3", "a+b -> n", "a -> b*2", "-1 a -> b", "a <=> b"]
-)
+@pytest.mark.parametrize("text", ["a", "a -> b -> a", "a b -> n", "2a -> b", "a -> 3", "a+b -> n", "a -> b*2", "-1 a -> b", "a <=> b"])
 def test_bad_equations_name_the_reaction(text):
     with pytest.raises(ModelError, match="^r1: "):
         _ = Reaction("r1", text, k).sides
@@ -193,9 +189,7 @@ def test_unknown_names_suggest(table):
     with pytest.raises(ModelError, match=r"m\.r1: 'bb' is not in the species table; did you mean 'b'"):
         compose("t", [one("a => bb + n")], SPECIES, table)
     model = load_model("cell")
-    with pytest.raises(
-        ModelError, match="'kcat_asn' is not a constant or initial value of model 'cell'; did you mean 'kcat_asns'"
-    ):
+    with pytest.raises(ModelError, match="'kcat_asn' is not a constant or initial value of model 'cell'; did you mean 'kcat_asns'"):
         model.with_parameters(kcat_asn=1.0)
     with pytest.raises(ModelError, match="did you mean 'asn_c'"):
         model.value("asn_cc")
@@ -222,9 +216,7 @@ def test_every_name_is_bound_once(recipe):
     model = load_model(recipe)
     kinds = [set(model.states), set(model.rules), set(model.constants)]
     assert not (kinds[0] & kinds[1] or kinds[0] & kinds[2] or kinds[1] & kinds[2])
-    asked = {s.name for r in model.reactions for s in r.rate.free_symbols} | {
-        s.name for e in model.rules.values() for s in e.free_symbols
-    }
+    asked = {s.name for r in model.reactions for s in r.rate.free_symbols} | {s.name for e in model.rules.values() for s in e.free_symbols}
     assert asked - {"time"} <= set.union(*kinds)
 
 
@@ -273,14 +265,6 @@ def test_structure_depends_on_equations_alone(table, numbers):
 
 def test_page_prints_each_part(table):
     page = str(compose("t", [one(rules={"x": k**2}, rates={"z": k * (1 - symbol("z"))})], SPECIES, table, title="a title"))
-    for line in (
-        "// a title",
-        "compartment V;",
-        "species a in V",
-        "x := k^2;",
-        "r1: a => b + n; V*a*k;",
-        "z' = k*",
-        "k = 0.1;  // 1/h",
-    ):
+    for line in ("// a title", "compartment V;", "species a in V", "x := k^2;", "r1: a => b + n; V*a*k;", "z' = k*", "k = 0.1;  // 1/h"):
         assert line in page, line
     assert "**" not in page

@@ -46,9 +46,7 @@ def test_multiple_doses(one_compartment, tight):
 
 
 def test_overlapping_infusions_add_up(one_compartment, tight):
-    regimen = (
-        Regimen.single(60.0, "a", 0.0, duration=6.0) + Regimen.single(30.0, "a", 2.0, rate=10.0) + Regimen.single(8.0, "a", 3.0)
-    )
+    regimen = Regimen.single(60.0, "a", 0.0, duration=6.0) + Regimen.single(30.0, "a", 2.0, rate=10.0) + Regimen.single(8.0, "a", 3.0)
     run = simulate(one_compartment, regimen, until=40, solver=tight)
 
     def infusion(start, length, rate, t):
@@ -192,9 +190,7 @@ def test_a_time_that_is_no_number_is_refused(one_compartment):
 
 # ---- changes of condition ----------------------------------------------------------------------------------------------
 def test_a_constant_changes_from_then_on(one_compartment, tight):
-    run = simulate(
-        one_compartment.with_parameters(a=10.0), Regimen().change(5.0, k=0.0).change(9.0, k=1.0), until=12, solver=tight
-    )
+    run = simulate(one_compartment.with_parameters(a=10.0), Regimen().change(5.0, k=0.0).change(9.0, k=1.0), until=12, solver=tight)
     for t, expected in ((4, 10 * math.exp(-0.8)), (7, 10 * math.exp(-1)), (11, 10 * math.exp(-3))):
         assert run.at(t)["a"] == pytest.approx(expected, rel=1e-8)
     assert [run.at(t)["k"] for t in (4, 7, 11)] == [0.2, 0.0, 1.0]
@@ -338,18 +334,7 @@ def against_differences(model, regimen, theta, names, times, h=3e-4):
 
 def test_sensitivities_of_teaching():
     model = load_model("teaching", "teaching_all")
-    theta = (
-        "Vmax_uptake",
-        "asns_basal",
-        "n_atf4_asn",
-        "medium",
-        "k_asnase_decay",
-        "asn_c",
-        "asns",
-        "cytosol",
-        "asnase_e",
-        "mu_max",
-    )
+    theta = ("Vmax_uptake", "asns_basal", "n_atf4_asn", "medium", "k_asnase_decay", "asn_c", "asns", "cytosol", "asnase_e", "mu_max")
     regimen = Regimen.single("30 U", "asnase_e", 5.0) + Regimen.single("20 U", "asnase_e", 10.0, duration=4.0)
     model = model.with_parameters(asnase_e=2.0, medium=0.5)
     against_differences(model, regimen, theta, ("asn_e", "asn_c", "asns", "cytosol", "asnase_e"), [3.0, 5.0, 12.0, 48.0])
@@ -358,23 +343,8 @@ def test_sensitivities_of_teaching():
 def test_sensitivities_of_cell():
     """Volumes at a bolus included: medium is a constant, cytosol a state."""
     model = load_model("cell", "rpmi", "solid_143b")
-    theta = (
-        "kcat_asns",
-        "Vmax_snat2",
-        "Ki_asns_asn",
-        "asns_induction",
-        "n_mtor",
-        "medium",
-        "asn_c",
-        "gln_e",
-        "cytosol",
-        "umol_per_unit_hour",
-    )
-    regimen = (
-        Regimen.single("0.05 U", "asnase_e", 2.0)
-        + Regimen.single("1 umol", "asn_e", 12.0)
-        + Regimen.single("1 nmol", "ser_c", 14.0)
-    )
+    theta = ("kcat_asns", "Vmax_snat2", "Ki_asns_asn", "asns_induction", "n_mtor", "medium", "asn_c", "gln_e", "cytosol", "umol_per_unit_hour")
+    regimen = Regimen.single("0.05 U", "asnase_e", 2.0) + Regimen.single("1 umol", "asn_e", 12.0) + Regimen.single("1 nmol", "ser_c", 14.0)
     against_differences(model, regimen, theta, ("asn_e", "asn_c", "asns", "s6kp", "cytosol", "ser_c"), [2.0, 6.0, 12.0, 24.0])
 
 
@@ -391,14 +361,7 @@ def test_sensitivity_to_a_volume_at_a_bolus(one_compartment, tight):
 
 
 def test_sensitivities_of_states_that_are_set(one_compartment, tight):
-    run = simulate(
-        one_compartment.with_parameters(a=10.0),
-        Regimen().change(5.0, a=7.0),
-        until=8,
-        times=[8.0],
-        theta=("a", "k"),
-        solver=tight,
-    )
+    run = simulate(one_compartment.with_parameters(a=10.0), Regimen().change(5.0, a=7.0), until=8, times=[8.0], theta=("a", "k"), solver=tight)
     assert run.sensitivity("a")[-1] == pytest.approx([0.0, -3 * 7 * math.exp(-0.6)], rel=1e-7)
 
 
@@ -417,9 +380,7 @@ def test_a_dose_per_square_metre_depends_on_bsa(tight):
 
 def test_sensitivities_leave_the_states_as_they_are():
     model = load_model("cell", "rpmi")
-    plain, with_theta = (
-        simulate(model, until=24, times=[24.0], theta=theta, solver=NDF(rtol=1e-8)) for theta in ((), ("kcat_asns",))
-    )
+    plain, with_theta = (simulate(model, until=24, times=[24.0], theta=theta, solver=NDF(rtol=1e-8)) for theta in ((), ("kcat_asns",)))
     np.testing.assert_allclose(plain.x[-1], with_theta.x[-1], rtol=1e-5, atol=1e-9)
 
 

@@ -162,9 +162,7 @@ def test_sparse_and_dense_factors_give_the_same_run(recipe, monkeypatch):
     monkeypatch.setattr(running, "kernels_of", lambda code: replace(plain(code), lu_factor=0, lu_solve=0))
     listed = run()
     np.testing.assert_allclose(sparse.x, listed.x, rtol=1e-6, atol=1e-7 * np.abs(sparse.x).max())
-    monkeypatch.setattr(
-        running, "kernels_of", lambda code: replace(plain(code), lu_factor=0, lu_solve=0, lu_size=0, lu_origin=empty)
-    )
+    monkeypatch.setattr(running, "kernels_of", lambda code: replace(plain(code), lu_factor=0, lu_solve=0, lu_size=0, lu_origin=empty))
     dense = run()
     scale = np.abs(dense.x).max(axis=0) + 1e-12
     assert np.abs(sparse.x - dense.x).max() > 0 or recipe == "teaching"

@@ -94,9 +94,7 @@ def test_overlay_converts_and_keeps_bounds(overlay):
     given = load_model("cell", overlay(row(name="Vmax_got", value="8", unit="mM/h"))).parameters["Vmax_got"]
     assert given.value == 8000.0 and given.dimension == plain.dimension and given.source == "book"
     assert (given.lower, given.upper) == (plain.lower, plain.upper)
-    narrow = load_model(
-        "cell", overlay(row(name="Vmax_got", value="8", unit="mM/h", lower="7", upper="9"), header=HEADER + "# x\n")
-    )
+    narrow = load_model("cell", overlay(row(name="Vmax_got", value="8", unit="mM/h", lower="7", upper="9"), header=HEADER + "# x\n"))
     assert narrow.value("Vmax_got") == 8000.0
 
 

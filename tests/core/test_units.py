@@ -37,9 +37,7 @@ def test_equal_dimensions(a, b):
     assert unit(a).dimension == unit(b).dimension
 
 
-@pytest.mark.parametrize(
-    ("a", "b"), [("U", "umol/min"), ("U/m^2", "U/L"), ("m^2", "dm^2"), ("h", "1/h"), ("cells", "copies"), ("U/kg", "U/m^2")]
-)
+@pytest.mark.parametrize(("a", "b"), [("U", "umol/min"), ("U/m^2", "U/L"), ("m^2", "dm^2"), ("h", "1/h"), ("cells", "copies"), ("U/kg", "U/m^2")])
 def test_different_dimensions(a, b):
     """A unit of enzyme is counted, not a flux of substance; body surface is not a length squared."""
     assert unit(a).dimension != unit(b).dimension
@@ -99,11 +97,7 @@ def test_printed_dimension_parses_back(exponents):
 _WRITABLE = st.sampled_from([text for text in FACTORS if text not in ("", "-", "1")])
 
 
-@given(
-    st.floats(-1e12, 1e12, allow_nan=False).filter(lambda x: x == 0 or abs(x) > 1e-12),
-    _WRITABLE,
-    st.sampled_from(["", " ", "  "]),
-)
+@given(st.floats(-1e12, 1e12, allow_nan=False).filter(lambda x: x == 0 or abs(x) > 1e-12), _WRITABLE, st.sampled_from(["", " ", "  "]))
 def test_quantity_round_trip(number, text, gap):
     if text[0] in "eE":
         gap = " "
