@@ -128,10 +128,10 @@ def simulate_many(
     solver = solver or Rodas5P()
     begin, end = span_of(sets.shared, until, None)
     grid = np.linspace(0.0, end, 401) if times is None else output_times(times, begin, end)
-    values = np.full((sets.n, grid.size, len(observables)), np.nan)
+    values = np.empty((sets.n, grid.size, len(observables)))
     plan = _Plan(sets, system, tuple(observables), begin, end, grid, solver, values)
     workers = threads or os.cpu_count() or 1
-    size = min(_CHUNK, -(-sets.n // (2 * workers)))  # something to do for every thread, also with few sets
+    size = min(_CHUNK, -(-sets.n // (3 * workers)))  # something to do for every thread, also with few sets
     chunks = [range(k, min(k + size, sets.n)) for k in range(0, sets.n, size)]
     with ThreadPoolExecutor(max_workers=workers) as pool:
         done = 0
@@ -195,6 +195,7 @@ class _Plan:
         return chunk
 
     def _run_alone(self, k: int) -> None:
+        self.values[k] = np.nan
         try:
             times = self.grid if self.grid.size else [self.end]
             one = simulate(self.sets.chosen(k), self.sets.regimen, until=self.end, times=times, solver=self.solver)
@@ -215,10 +216,12 @@ class _Plan:
             return left
         if not hasattr(self._local, "lanes"):
             self._local.lanes = lanes.Lanes(type(self.solver), self.model)
-        arrays = _arrays(self, sound)
+        out = self.values[chunk.start : chunk.start + len(sound)]
+        arrays = _arrays(self, sound, out)
         self._local.lanes.run(lanes.make_jobs(**arrays), 0, len(sound))
         good = arrays["status"] == 0
-        self.values[sound[good]] = arrays["out"][good]
+        if left:
+            self.values[sound] = out.copy()
         self.attempts[sound] = arrays["attempts"]
         for k, turns in zip(sound[good], arrays["turns"][good], strict=True):
             self.notes[k] = note_of_turns(int(turns))
@@ -254,8 +257,8 @@ def _lane_model(code: CompiledSystem) -> lanes.Model:
     )
 
 
-def _arrays(plan: _Plan, chosen: np.ndarray) -> dict[str, object]:
-    """What `asnsim.solvers.lanes.Jobs` holds, for some sets."""
+def _arrays(plan: _Plan, chosen: np.ndarray, out: np.ndarray) -> dict[str, object]:
+    """What `asnsim.solvers.lanes.Jobs` holds, for some sets; their outputs go to out (n_chosen, n_t, n_obs)."""
     sets, system = plan.sets, plan.system
     x0, base = system.arrays(sets.model)
     n_c = len(system.constants)
@@ -278,7 +281,7 @@ def _arrays(plan: _Plan, chosen: np.ndarray) -> dict[str, object]:
         "base": base, "x0": x0, "floors": floors_of(system), "values": sets.values[chosen], "places": np.array(places, np.int64),
         "times": plan.grid, "needed": np.array(needed, dtype=np.int64), "first": first, "last": last,
         "action_time": time.astype(float), "action_kind": kind.astype(np.int64), "action_place": place.astype(np.int64),
-        "action_value": value.astype(float), "out": np.full((len(chosen), plan.grid.size, len(plan.observables)), np.nan),
+        "action_value": value.astype(float), "out": out,
         "status": np.full(len(chosen), -1, dtype=np.int64), "reached": np.zeros(len(chosen)),
         **{name: np.zeros(len(chosen), dtype=np.int64) for name in ("attempts", "turns")},
     }  # fmt: skip

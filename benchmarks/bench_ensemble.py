@@ -85,7 +85,7 @@ def percentiles(found, reference):
 
 def main() -> None:
     """Print, and write README.md and results.json."""
-    n, rounds = (40, 2) if "--quick" in sys.argv else (256, 3)
+    n, rounds = (40, 2) if "--quick" in sys.argv else (400, 3)
     scenario = scenarios()[1]
     model, states = scenario.model, scenario.model.states
     rng = np.random.default_rng(1)
