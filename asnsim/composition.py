@@ -70,28 +70,6 @@ def compose(
                 )
     checks.check_balance(modules, used_species)
     checks.check_units(modules, used_species, states, rules, bound)
-    text = repr(
-        (
-            name,
-            states,
-            [
-                (
-                    m.name,
-                    [(r.id, r.equation, sympy.srepr(r.rate)) for r in m.reactions],
-                    [(k, sympy.srepr(v)) for k, v in m.rules.items()],
-                    [(k, sympy.srepr(v)) for k, v in m.rates.items()],
-                    [(k, sympy.srepr(v)) for k, v in m.algebraic.items()],
-                    [
-                        (e.id, [(k, sympy.srepr(v)) for k, v in e.expressions.items()], e.persistent, e.initial, e.at_trigger)
-                        for e in m.events
-                    ],
-                )
-                for m in modules
-            ],
-            sorted(bound),
-            sorted((s.id, s.compartment) for s in used_species.values()),
-        )
-    )
     return Network(
         name,
         title,
@@ -100,8 +78,34 @@ def compose(
         states,
         MappingProxyType(rules),
         MappingProxyType(bound),
-        hashlib.sha256(text.encode()).hexdigest(),
+        _structure_key(name, states, modules, bound, used_species),
     )
+
+
+def _structure_key(name: str, states, modules: tuple[Module, ...], bound, species: Mapping[str, Species]) -> str:
+    """Hash of all but the numbers."""
+    known: dict[sympy.Basic, str] = {}
+
+    def written(expression: sympy.Basic) -> str:  # as sympy.srepr, which takes five times as long
+        if expression not in known:
+            parts = ",".join(map(written, expression.args))
+            known[expression] = f"{expression.func.__name__}({parts})" if parts else sympy.srepr(expression)
+        return known[expression]
+
+    def all_written(expressions: Mapping[str, sympy.Basic]) -> list[tuple[str, str]]:
+        return [(name, written(expression)) for name, expression in expressions.items()]
+
+    content = [
+        (
+            m.name,
+            [(r.id, r.equation, written(r.rate)) for r in m.reactions],
+            *map(all_written, (m.rules, m.rates, m.algebraic)),
+            [(e.id, all_written(e.expressions), e.persistent, e.initial, e.at_trigger) for e in m.events],
+        )
+        for m in modules
+    ]
+    text = repr((name, states, content, sorted(bound), sorted((s.id, s.compartment) for s in species.values())))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _used_species(modules: tuple[Module, ...], species: Mapping[str, Species]) -> dict[str, Species]:

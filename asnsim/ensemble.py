@@ -131,7 +131,7 @@ def simulate_many(
     values = np.empty((sets.n, grid.size, len(observables)))
     plan = _Plan(sets, system, tuple(observables), begin, end, grid, solver, values)
     workers = threads or os.cpu_count() or 1
-    size = min(_CHUNK, -(-sets.n // (3 * workers)))  # something to do for every thread, also with few sets
+    size = max(1, min(_CHUNK, -(-sets.n // (3 * workers))))  # something to do for every thread, also with few sets
     chunks = [range(k, min(k + size, sets.n)) for k in range(0, sets.n, size)]
     with ThreadPoolExecutor(max_workers=workers) as pool:
         done = 0

@@ -18,6 +18,7 @@ __all__ = ["BLOCK", "Writer", "call_suffix"]
 
 #: Sensitivity parameters side by side: two registers of AVX2, or one of AVX-512, share each entry of a matrix.
 BLOCK = 8
+_LONG_BLOCK = 1000  # lines
 
 
 def call_suffix(width: int) -> str:
@@ -38,7 +39,7 @@ class Writer:
         self.width = width
         self.lines: list[str] = []
         self._count = 0
-        self._block = "entry"
+        self._block, self._begin = "entry", 0
         self.type = self._vector("double")
         self.integer = self._vector("i64")
         self.mask = self._vector("i1")
@@ -56,7 +57,14 @@ class Writer:
     def label(self, name: str) -> None:
         """Begin a basic block."""
         self.lines.append(f"{name}:")
-        self._block = name
+        self._block, self._begin = name, len(self.lines)
+
+    def break_block(self) -> None:
+        """Begin a new basic block if this one is long: the time that compiling a block takes grows with its square."""
+        if len(self.lines) - self._begin > _LONG_BLOCK:
+            self._count += 1
+            self.add_line(f"br label %part{self._count}")
+            self.label(f"part{self._count}")
 
     def unless(self, mask: str, value: str, rare: Callable[[], str]) -> str:
         """`value`, or, where some lane lacks the mask, what `rare` computes, in a branch of its own."""

@@ -167,6 +167,7 @@ def emit_factor(lu: SparseLU, width: int = 1, name: str = "lu_factor") -> str:
     value = {entry: e for e, entry in enumerate(lu.pattern)}
     sound = None
     for i in lu.order:
+        w.break_block()
         row: dict[int, str] = {}
         for j in (*lu.lower[i], i, *lu.upper[i]):
             mass = lu.mass[i] if i == j else 0.0
