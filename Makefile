@@ -6,10 +6,10 @@ EXTRAS ?= lab,dev
 STAMP  := $(VENV)/.make-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint conformance bench pages lock wheel clean
+.PHONY: help setup demo test lint conformance bench bench-peers pages lock wheel clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "asnsim needs Python 3.11 or newer, this is " + sys.version.split()[0])'
@@ -32,12 +32,16 @@ test: lint ## lint, then all tests
 conformance: $(STAMP) ## long suites; one TOTAL line each
 	$(BIN)/python tests/conformance/run.py
 
-bench: $(STAMP) ## coverage of fitted kinetics and concentrations; speed against libRoadRunner and scipy
+bench: $(STAMP) ## coverage of fitted kinetics and concentrations; speed against every peer that is installed
 	$(BIN)/python benchmarks/bench_recovery.py
 	$(BIN)/python benchmarks/bench_laboratory.py
 	$(BIN)/python benchmarks/bench_solve.py
 	$(BIN)/python benchmarks/bench_sensitivity.py
 	$(BIN)/python benchmarks/bench_ensemble.py
+	$(BIN)/python benchmarks/bench_compile.py
+
+bench-peers: $(STAMP) ## install AMICI, COPASI and numbalsoda beside the environment, for make bench; says what could not be
+	$(BIN)/python benchmarks/peers/install.py
 
 pages: $(STAMP) ## print models/*.ant again from the recipes
 	$(BIN)/python -m asnsim.io.pages
@@ -50,4 +54,4 @@ wheel: $(STAMP) ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 clean: ## remove the environment and everything made
-	rm -rf $(VENV) demo_output dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo_output dist .pytest_cache .ruff_cache .hypothesis benchmarks/peers/.venv benchmarks/peers/.build benchmarks/peers/beside
