@@ -1,5 +1,6 @@
 """How each peer runs a scenario: ``run(rtol)`` returns (its own milliseconds or None, states on the grid)."""
 
+import os
 import sys
 import time
 
@@ -15,6 +16,9 @@ from asnsim.equations import build_equations
 from asnsim.io.sbml import sbml_text
 from asnsim.running import absolute_tolerances
 from asnsim.solvers._kernels import call_kernel, python_callable
+
+for level in ("ERROR", "WARNING"):  # libRoadRunner's integrator tells each small step at length
+    os.environ.setdefault(f"SUNLOGGER_{level}_FILENAME", os.devnull)
 
 
 def all_peers(scenario):

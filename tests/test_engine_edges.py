@@ -1,5 +1,7 @@
 """Edges of the engine: each has a defined answer, for every solver where it is about solving."""
 
+import math
+
 import numpy as np
 import pytest
 import sympy
@@ -86,3 +88,15 @@ def test_an_oscillation_is_followed_not_damped(numbers):
     for make in SOLVERS.values():
         run = simulate(model, until=20 * np.pi, times=[20 * np.pi], solver=make(rtol=1e-8))
         assert run["u"][-1] == pytest.approx(1.0, abs=1e-4) and run["w"][-1] == pytest.approx(0.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("make", SOLVERS.values(), ids=list(SOLVERS))
+@pytest.mark.parametrize("rtol", [1e-4, 1e-6, 1e-8])
+def test_a_pool_that_fades_to_nothing_under_a_fractional_power(numbers, make, rtol):
+    """1e-150 is far below every tolerance, and -1e-150 has no power of 1.3: a step must not end there."""
+    x, y, k = symbols("x y k")
+    table = numbers(x=(1.0, "1"), y=(0.0, "1"), k=(1.0, "1/h"))
+    model = compose("fading", [Module("m", rates={"x": -k * x, "y": k * (x**1.3 - y)})], {}, table)
+    run = simulate(model, until=350.0, times=[1.0, 350.0], solver=make(rtol=rtol))
+    exact = (math.exp(-1) - math.exp(-1.3)) / 0.3
+    assert abs(run.at(1.0)["y"] / exact - 1) < 300 * rtol and 0 <= run["x"][-1] < rtol

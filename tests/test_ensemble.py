@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import solve_ivp
 
 from asnsim import codegen, equations
 from asnsim.composition import compose
 from asnsim.dosing import Dose, Regimen
 from asnsim.ensemble import simulate_many
-from asnsim.errors import ModelError
+from asnsim.errors import IntegrationError, ModelError
 from asnsim.library import load_model
 from asnsim.network import TIME, Event, Module, Reaction, Species, symbol, symbols
 from asnsim.simulation import simulate
@@ -152,6 +153,20 @@ def test_an_edge_beyond_which_nothing_is_a_number_is_given_up_soon(numbers):
     model = compose("edge", [Module("m", rates={"x": -k - k * x**0.55})], {}, numbers(x=(1.0, "1"), k=(1.0, "1/h")))
     result = simulate_many(model, {"k": [1.0, 0.01]}, until=5.0, observables=["x"], times=[5.0])
     assert result.success.tolist() == [False, True] and "not finite" in result.messages[0]
+
+
+def test_a_set_that_rosenbrock_methods_cannot_start_is_run_by_ndf(numbers):
+    """The derivative of a power below one is infinite at zero, the power is not."""
+    x, y, k, n = symbols("x y k n")
+    table = numbers(x=(0.0, "1"), y=(0.0, "1"), k=(1.0, "1/h"), n=(1.0, "1"))
+    model = compose("power", [Module("m", rates={"x": k * (1 - x), "y": k * (x**n - y)})], {}, table)
+    sets = {"n": np.array([2.0, 0.5, 1.5])}
+    many = simulate_many(model, sets, until=5.0, observables=["y"], times=[1.0, 5.0])
+    assert many.success.all()
+    half = solve_ivp(lambda t, v: [1 - v[0], max(v[0], 0.0) ** 0.5 - v[1]], (0, 5), [0, 0], "DOP853", [1.0, 5.0], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(many["y"][1], half.y[1], rtol=1e-5)
+    with pytest.raises(IntegrationError, match="not finite"):
+        simulate(model.with_parameters(n=0.5), until=5.0, solver=Rodas5P())
 
 
 def test_volumes_are_checked_for_every_set():

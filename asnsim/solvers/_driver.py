@@ -14,8 +14,9 @@ import numpy as np
 from asnsim.solvers import ndf, rosenbrock
 from asnsim.solvers._kernels import Kernels
 from asnsim.solvers._memory import address, aligned, padded
+from asnsim.solvers._orders import stable_order
 from asnsim.solvers._sensitivity import as_blocks, from_blocks
-from asnsim.solvers._system import MAX_STEPS, NOT_FINITE, ROOT, STEP_TOO_SMALL, SUCCESS, first_bound, make_problem, pad
+from asnsim.solvers._system import EPS, MAX_STEPS, NOT_FINITE, ROOT, STEP_TOO_SMALL, SUCCESS, first_bound, make_problem, pad
 from asnsim.solvers.ndf import NDF
 from asnsim.solvers.rosenbrock import Rosenbrock
 
@@ -35,6 +36,7 @@ _STATS = ("steps", "rejected", "rhs", "jac", "factorizations", "newton_failures"
 
 #: Number of output times; addresses of the times, of the states there in whole rows, of the sensitivities in blocks.
 Outputs = namedtuple("Outputs", "n t x s")
+PAUSE = 1000  # attempts after which NDF is asked whether other orders would do better
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,10 @@ class _Workspace:
         return self._layout.array(self._block, name, dtype)
 
 
+def _outputs(t: np.ndarray, x: np.ndarray, s: np.ndarray) -> Outputs:
+    return Outputs(t.size, *map(address, (t, x, s)))
+
+
 class Integrator:
     r"""A solver with the buffers for one model, for segment after segment.
 
@@ -150,6 +156,7 @@ class Integrator:
                 raise ValueError(f"p_scale has shape {p_scale.shape}; the model has {n_theta} sensitivity parameters")
             own.inverse_p[:] = 1.0
             own.inverse_p.ravel()[:n_theta] = 1.0 / np.where(p_scale > 0, p_scale, 1.0)
+            self._order = solver.max_order
             self._options = ndf.Options(
                 solver.max_order, bool(solver.sens_error_test), solver.max_steps, len(own.inverse_p), own.addresses["inverse_p"]
             )
@@ -193,8 +200,7 @@ class Integrator:
             status, t, x_end, s_end = SUCCESS, t0, x0, start
             x_out[:, :n], s_out[:] = x0, start
         else:
-            out = Outputs(t_out.size, *map(address, (t_out, x_out, s_out)))
-            status, t, x_end, s_end = self._integrate(t0, t1, x0, address(c), out, start)
+            status, t, x_end, s_end = self._integrate(t0, t1, x0, c, (t_out, x_out, s_out), start)
             if status != SUCCESS:
                 reached = max(np.searchsorted(t_out, t), np.searchsorted(t_out, t0, side="right"))
                 x_out[reached:], s_out[reached:] = np.nan, np.nan
@@ -214,16 +220,38 @@ class Integrator:
     def _integrate(self, t0, t1, x0, c, out, start):
         """Run the compiled integrator; return status, time, state and sensitivities in blocks."""
         n, own = self.kernels.n, self._own
-        p = self._problem._replace(t0=t0, t1=t1, c=c)
+        p = self._problem._replace(t0=t0, t1=t1, c=address(c))
         own.bound[:n] = first_bound(x0, own.atol[:n])
         own.bound[n:] = -np.inf
         own.first[:n] = x0
         if own.module is rosenbrock:
-            status, t = rosenbrock.integrate_segment(p, self.solver.tableau, own.work, self.solver.max_steps, out)
+            status, t = rosenbrock.integrate_segment(p, self.solver.tableau, own.work, self.solver.max_steps, _outputs(*out))
             return status, t, own.first[:n].copy(), start
         own.sensitivities[:] = start.reshape(own.sensitivities.shape)
-        status, t = ndf.integrate_segment(p, self._options, own.work, out)
+        status, t = self._run_ndf(p, c, out)
         return status, t, own.first[:n].copy(), own.sensitivities.ravel()
+
+    def _run_ndf(self, p, c: np.ndarray, out: tuple[np.ndarray, ...]) -> tuple[int, float]:
+        """Run NDF; after many steps, and then ever more rarely, try the orders that are stable there, and keep them if faster."""
+        own, left, pause, before = self._own, self.solver.max_steps, PAUSE, None
+        while True:
+            some = min(PAUSE if before else pause, left)
+            options = self._options._replace(max_steps=some, max_order=self._order)
+            status, t = ndf.integrate_segment(p, options, own.work, _outputs(*out))
+            left -= some
+            if status != MAX_STEPS or left == 0:
+                return status, t
+            speed = (t - p.t0) / some
+            if before:
+                self._order = before[0] if speed < before[1] else self._order
+                before = None
+            else:
+                wanted = min(self.solver.max_order, stable_order(self.kernels, t, own.first[: self.kernels.n].copy(), c, speed))
+                if wanted != self._order:
+                    before, self._order = (self._order, speed), wanted
+                pause *= 2
+            first = np.searchsorted(out[0], t - 4 * EPS * abs(t))  # what lies on t, to rounding, is written again
+            p, out = p._replace(t0=t), tuple(array[first:] for array in out)
 
     def _changed(self) -> tuple[int, ...]:
         """Which conditions hold at the end and did not at the start, or the other way round."""

@@ -157,7 +157,7 @@ def _neighbours(p: Pass, order: int, d: str, weight: str) -> None:
 def _judge(order: int) -> str:
     """Write number 2 = sum of ``(d w)^2``, its like for the orders below and above, and 3 = how many x are suspect.
 
-    A state is suspect that lies under ``min(last, 0) + bound``.
+    A state is suspect that has become negative, or lies under ``last + bound`` if it was negative before.
     """
     p = Pass("D d w x bound")
     p.rows("D", order, order + 1)
@@ -166,7 +166,7 @@ def _judge(order: int) -> str:
     d, weight, last = p.get("d"), p.get("w"), p.get("D", 0)
     p.squared(2, p.op("fmul", d, weight))
     _neighbours(p, order, d, weight)
-    floor = p.op("fadd", p.select(p.compare("olt", last, zero), last, zero), p.get("bound"))
+    floor = p.select(p.compare("olt", last, zero), p.op("fadd", last, p.get("bound")), zero)
     p.add_to(3, p.select(p.compare("olt", p.get("x"), floor), p.const(1.0), zero))
     return p.text(f"judge{order}")
 

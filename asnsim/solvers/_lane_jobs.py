@@ -233,6 +233,12 @@ def leaves_domain(q, w, lane, t):
             if f[i] >= 0.0:
                 return True
             bound[i, lane] = -np.inf
+    for i in range(q.n):
+        clipped[i] = x[i, lane]
+    call_kernel(q.rhs, t, w.one, own_constants(q, w, lane), w.two)
+    for i in range(q.n):
+        if not np.isfinite(f[i]):
+            return True
     return False
 
 

@@ -185,12 +185,13 @@ def first_bound(x0: np.ndarray, atol: np.ndarray) -> np.ndarray:
 
 @compiled()
 def leaves_domain(p, w, t):
-    """Whether the state just found, of which some part has come below its bound, has passed zero where the flow cannot.
+    """Whether the state just found, of which some part has become negative, has passed zero where the flow cannot.
 
     A pool eliminated at saturation falls on a straight line: no error estimate holds the step back, and one long step carries the
     pool beyond -Km, where V x / (Km + x) is V again and Newton agrees. So states that fell below zero are set to zero: one that
     would then not fall cannot have crossed, and the step is wrong. A state that does cross, or starts below zero, changes sign by
-    right and is never asked again in this segment; nor is an algebraic one, which has no flow.
+    right and is never asked again in this segment; nor is an algebraic one, which has no flow. Whatever its bound, a state from
+    which the flow is not a number is no place to go on from: a volume that decays to 1e-100 must not end at -1e-101.
     """
     last, x, clipped, bound = vector(w.D, p.n), vector(w.x, p.n), vector(w.r, p.n), vector(w.bound, p.n)
     f, mass = vector(w.f, p.n), vector(p.mass, p.n)
@@ -203,4 +204,9 @@ def leaves_domain(p, w, t):
             if f[i] >= 0.0 and mass[i] > 0.0:
                 return True
             bound[i] = -np.inf
+    call_kernel(p.rhs, t, w.x, p.c, w.f)
+    count(w.counts, RHS)
+    for i in range(p.n):
+        if not np.isfinite(f[i]):
+            return True
     return False

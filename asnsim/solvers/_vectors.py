@@ -149,13 +149,16 @@ def weigh() -> str:
 
 
 def judge() -> str:
-    """Write number 2 = sum of ``(v w)^2``, number 3 = how many x lie under ``min(last, 0) + bound``."""
+    """Write number 2 = sum of ``(v w)^2``, number 3 = how many x are suspect.
+
+    A state is suspect that has become negative, or lies under ``last + bound`` if it was negative before.
+    """
     p = Pass("v w last x bound")
     zero = p.const(0.0)
     p.begin(2, 3)
     p.squared(2, p.op("fmul", p.get("v"), p.get("w")))
     last = p.get("last")
-    floor = p.op("fadd", p.select(p.compare("olt", last, zero), last, zero), p.get("bound"))
+    floor = p.select(p.compare("olt", last, zero), p.op("fadd", last, p.get("bound")), zero)
     p.add_to(3, p.select(p.compare("olt", p.get("x"), floor), p.const(1.0), zero))
     return p.text("judge")
 

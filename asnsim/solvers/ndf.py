@@ -65,6 +65,8 @@ NEWTON_TOLERANCE = 0.01  # of the local error allowed; results at 1e-8 then agre
 SLOW_RATE = 0.3  # a corrector that converges more slowly than this asks for a new factorisation
 MARGIN_SAME, MARGIN_LOWER, MARGIN_HIGHER = 1.2, 1.3, 1.4  # safety of the step at order k, k-1, k+1 (section 2.3 of [1])
 GROWTH_MIN, GROWTH_MAX = 1.3, 10.0  # smaller growth is not worth a factorisation
+HOLD = 10  # steps before one may be longer again, after one that ended where there are no numbers
+CRAWL = 1000  # times as long: a run that would take so long, held back by such steps most of the time, creeps towards an edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +251,7 @@ def start(p, o, w):
     h = 0.1 * (p.t1 - p.t0)
     if h * speed * p.rtol > 0.1:
         h = 0.1 / (speed * p.rtol)
-    if 0.5 * h * h * bend > 0.25:  # false for NaN: the first attempt will judge
+    if 0.25 < 0.5 * h * h * bend < np.inf:  # where a derivative is not finite, the first attempt will judge
         h = np.sqrt(0.5 / bend)
     reload(p, o, w, 0.0, h)
     return h
@@ -351,6 +353,7 @@ def integrate_segment(p, o, w, out):
     span, counts, attempts, bad = p.t1 - p.t0, w.counts, 0, 0
     h = start(p, o, w)
     tau, order, same, failures = 0.0, 1, 0, 0  # same: steps since the last change of step or order
+    hold = 0  # steps for which the next must not be longer
     new_matrix, rate, finite = True, 1.0, h > 0.0
     known = False  # whether J is that of the last point: sensitivities leave it so
     status = system.SUCCESS if finite else system.NOT_FINITE
@@ -359,7 +362,8 @@ def integrate_segment(p, o, w, out):
         set_truth(p, w.roots, p.t0, w.D)
     while tau < span and status == system.SUCCESS:
         if attempts >= o.max_steps:
-            status = system.MAX_STEPS
+            creeps = (HOLD + 1) * bad > 0.5 * attempts and span - tau > CRAWL * tau
+            status = system.NOT_FINITE if creeps else system.MAX_STEPS
             break
         if is_hopeless(bad, attempts) or (tau + h <= tau * (1 + 16 * EPS) and tau + h < span):
             status = system.STEP_TOO_SMALL if finite and not is_hopeless(bad, attempts) else system.NOT_FINITE
@@ -374,6 +378,7 @@ def integrate_segment(p, o, w, out):
         outcome, error, rate, iterations = attempt(p, o, w, end, h, order, new_matrix, new_matrix and not known, rate)
         finite = outcome != BAD_NUMBER
         bad += not finite
+        hold = HOLD if outcome == BAD_NUMBER or outcome == IMPOSSIBLE else max(hold - 1, 0)
         if outcome == IMPOSSIBLE:
             count(counts, system.REJECTED)
             factor = 0.25
@@ -400,6 +405,8 @@ def integrate_segment(p, o, w, out):
             next_out = write_outputs(p, o, w, tau, h, order, tau, out, next_out)
             if same > order:
                 target, factor = choose(o, w, order, error)
+                if hold > 0 and factor > 1.0:
+                    target, factor = order, 1.0
         if factor != 1.0 or target != order:
             order = target
             change_grid(p, o, w, order, factor)

@@ -18,7 +18,7 @@ from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 from scipy.special import wrightomega
 
-from asnsim.solvers import MAX_STEPS, NDF, NOT_FINITE, SOLVERS, STEP_TOO_SMALL, SUCCESS, Kernels, integrate
+from asnsim.solvers import MAX_STEPS, NDF, NOT_FINITE, SOLVERS, STEP_TOO_SMALL, SUCCESS, Kernels, _driver, integrate
 
 POINTER = types.CPointer(types.float64)
 KERNEL = types.void(types.float64, POINTER, POINTER, POINTER)
@@ -358,6 +358,45 @@ def test_states_may_change_sign_by_right():
 def test_nothing_happens_at_an_equilibrium():
     result = integrate(NDF(), LINEAR, 0.0, 1e6, [1.0, 2, 3, 4], np.zeros(16), [5.0], np.full(4, 1e-12))
     assert np.array_equal(result.x_end, [1.0, 2, 3, 4]) and result.stats["steps"] < 20
+
+
+def drift(damping, speed):
+    """A pair that turns at `speed` and is damped, beside two pools that fade over days, one of which feeds it."""
+    return np.array([[-damping, speed, 1.0, 0], [-speed, -damping, 0, 0], [0, 0, -0.01, 0.001], [0, 0, 0, -0.02]])
+
+
+@pytest.mark.parametrize("rtol", [1e-4, 1e-6, 1e-9])
+def test_an_oscillation_that_has_died_away_does_not_hold_the_step(rtol, monkeypatch):
+    """Its eigenvalues, 86 degrees from the real axis, lie where orders 3 to 5 are unstable at the steps that accuracy allows."""
+    C, x0, times = drift(25.0, 400.0), [0.0, 0.0, 1.0, 1.0], np.linspace(0, 2000, 20001)
+    result = integrate(NDF(rtol=rtol), LINEAR, 0.0, 2000.0, x0, C.ravel(), times, np.full(4, rtol * 1e-3))
+    assert result.status == SUCCESS and np.all(np.isfinite(result.x)), result.message
+    every = times[::1000]
+    expected = np.array([expm(C * t) @ x0 for t in every])
+    np.testing.assert_allclose(result.x[::1000], expected, rtol=0, atol=500 * rtol)
+    monkeypatch.setattr(_driver, "PAUSE", 10**9)
+    without = integrate(NDF(rtol=rtol, max_steps=40_000), LINEAR, 0.0, 2000.0, x0, C.ravel(), [], np.full(4, rtol * 1e-3))
+    assert without.status == MAX_STEPS or without.stats["steps"] > 3 * result.stats["steps"]
+
+
+def test_an_oscillation_that_is_the_solution_keeps_its_orders(monkeypatch):
+    C, x0 = drift(0.002, 1.0), [1.0, 0.0, 0.0, 0.0]
+    with_pauses = integrate(NDF(rtol=1e-8), LINEAR, 0.0, 1000.0, x0, C.ravel(), [], np.full(4, 1e-12))
+    monkeypatch.setattr(_driver, "PAUSE", 10**9)
+    without = integrate(NDF(rtol=1e-8), LINEAR, 0.0, 1000.0, x0, C.ravel(), [], np.full(4, 1e-12))
+    assert without.stats["steps"] > 20_000
+    assert with_pauses.stats["steps"] < without.stats["steps"] + 3000
+    np.testing.assert_allclose(with_pauses.x_end, expm(C * 1000.0) @ x0, atol=1e-4)
+
+
+def test_pauses_lose_no_output(monkeypatch):
+    times = np.sort(np.concatenate([np.geomspace(1e-6, 40, 777), [0.0, 0.0, 40.0]]))
+    whole = robertson(times)
+    monkeypatch.setattr(_driver, "PAUSE", 3)
+    parts = robertson(times)
+    np.testing.assert_array_equal(parts.t, whole.t)
+    np.testing.assert_allclose(parts.x, whole.x, rtol=1e-6, atol=1e-12)
+    assert parts.stats["steps"] > whole.stats["steps"]
 
 
 @pytest.mark.parametrize("length", [1e-13, 1e-9])
