@@ -30,6 +30,8 @@ _HOMES = {
     "Network": "asnsim.network",
     "Reaction": "asnsim.network",
     "Regimen": "asnsim.dosing",
+    "Rodas4": "asnsim.solvers",
+    "Rodas5P": "asnsim.solvers",
     "Trajectory": "asnsim.trajectory",
     "balanced_state": "asnsim.steady",
     "compose": "asnsim.composition",

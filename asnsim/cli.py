@@ -440,12 +440,12 @@ def crosscheck(
 
 @app.command()
 def export(
-    words: Annotated[list[str], typer.Argument(metavar="RECIPE [OVERLAY]... PATH", help="Model, and .ant or .xml to write.")],
+    words: Annotated[list[str], typer.Argument(metavar="RECIPE [OVERLAY]... PATH", help="Model, and .ant, .xml or .py to write.")],
     without: Without = None,
     csv: Csv = None,
     figure: Figure = None,
 ) -> None:
-    """Write a model as Antimony or SBML; --csv writes its numbers, --figure draws its stoichiometry."""
+    """Write a model as Antimony, SBML or NumPy; --csv writes its numbers, --figure draws its stoichiometry."""
     check_targets(csv, figure)
     from asnsim.io import write
 
