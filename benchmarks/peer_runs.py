@@ -1,8 +1,10 @@
 """How each peer runs a scenario: ``run(rtol)`` returns (its own milliseconds or None, states on the grid)."""
 
+import ctypes
 import os
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import roadrunner
@@ -165,7 +167,23 @@ class NumbaLSODA:
                 raise RuntimeError("LSODA gave up")
             return rows[len(points) - 1 - len(times) :]
 
-        return None, self.ours.follow(integrate)
+        with muted():
+            return None, self.ours.follow(integrate)
+
+
+@contextmanager
+def muted():
+    """Throw away what a library prints: LSODA tells each small step at length."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        ctypes.CDLL(None).fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def kernel_times(scenario):
