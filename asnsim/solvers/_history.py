@@ -49,16 +49,22 @@ Passes = namedtuple(
 )
 
 
-def _predict(order: int) -> str:
-    """Write the prediction ``x = sum D_j`` and ``psi = sum gamma_j / alpha_k D_j``."""
-    p = Pass("D x psi")
-    p.rows("D", *range(order + 1))
-    p.begin()
+def _extrapolated(p: Pass, order: int) -> tuple[str, str]:
+    """Return ``sum D_j`` and ``sum gamma_j / alpha_k D_j``."""
     rows = [p.get("D", j) for j in range(order + 1)]
     total, psi = rows[0], p.const(0.0)
     for j in range(1, order + 1):
         total = p.op("fadd", total, rows[j])
         psi = p.scaled_sum(GAMMA[j] / ALPHA[order], rows[j], None if j == 1 else psi)
+    return total, psi
+
+
+def _predict(order: int) -> str:
+    """Write the prediction ``x = sum D_j`` and ``psi = sum gamma_j / alpha_k D_j``."""
+    p = Pass("D x psi")
+    p.rows("D", *range(order + 1))
+    p.begin()
+    total, psi = _extrapolated(p, order)
     p.put(total, "x")
     p.put(psi, "psi")
     return p.text(f"predict{order}")
@@ -138,11 +144,7 @@ def _sens_predict(order: int) -> str:
     p.rows("D", *range(order + 1))
     beta = p.number(BETA)
     p.begin()
-    rows = [p.get("D", j) for j in range(order + 1)]
-    total, psi = rows[0], p.const(0.0)
-    for j in range(1, order + 1):
-        total = p.op("fadd", total, rows[j])
-        psi = p.scaled_sum(GAMMA[j] / ALPHA[order], rows[j], None if j == 1 else psi)
+    total, psi = _extrapolated(p, order)
     p.put(total, "s")
     p.put(p.op("fsub", p.op("fmul", beta, p.get("dfdp")), p.op("fmul", p.get("mass"), psi)), "ds")
     return p.text(f"sens_predict{order}")

@@ -1,9 +1,10 @@
-"""Rodas4 and Rodas5P: order conditions of their coefficients, observed orders, published stiff problems, outputs, statuses.
+"""Rodas4 and Rodas5P: order conditions of their coefficients, observed orders, closed forms, outputs, statuses.
+
+The published stiff problems are in `test_problems.py`, for every solver.
 
 References
 ----------
 .. [1] Hairer & Wanner 1996, Solving Ordinary Differential Equations II, section IV.7 (order conditions).
-.. [2] Mazzia & Magherini 2008, Test Set for Initial Value Problem Solvers, release 2.4 (HIRES, vdpol, orego, rober).
 """
 
 from __future__ import annotations
@@ -41,12 +42,9 @@ from asnsim.solvers import (
 from asnsim.solvers._driver import Outputs, _Workspace
 from asnsim.solvers._memory import address, padded
 
-# The problems and their published references are those of NDF: one truth.
+# The kernels are those of NDF's tests: one truth.
 given = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("test_ndf.py"))))
 METHODS = pytest.mark.parametrize("method", [Rodas4, Rodas5P])
-PUBLISHED = given.PUBLISHED | {
-    "rober": (given.ROBERTSON, 1e11, [1.0, 0, 0], None, [0.2083340149701255e-7, 0.8333360770334713e-13, 0.9999999791665050])
-}
 
 
 @cfunc(given.KERNEL)
@@ -243,23 +241,7 @@ def test_observed_order_with_explicit_time(method, order):
     assert abs(without) > 100 * errors[-1]
 
 
-# ---- published problems and closed forms -------------------------------------------------------------------------------
-
-
-def published_error(method, name, rtol):
-    kernels, end, start, share, reference = PUBLISHED[name]
-    atol = np.array([1e-7, 1e-13, 1e-7]) * rtol if share is None else np.full(kernels.n, share * rtol)
-    result = integrate(method(rtol=rtol), kernels, 0.0, end, start, given.RATES, [end], atol)
-    assert result.status == SUCCESS, result.message
-    return np.max(np.abs(result.x_end / reference - 1))
-
-
-@METHODS
-@pytest.mark.parametrize("name", PUBLISHED)
-@pytest.mark.parametrize("rtol", [1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10])
-def test_published_stiff_problems(method, name, rtol):
-    """The error at the end stays below a small multiple of the tolerance; orego is ill-conditioned by its relaxation."""
-    assert published_error(method, name, rtol) < (20 if name == "orego" else 2) * rtol
+# ---- closed forms, and Robertson's problem -------------------------------------------------------------------------------
 
 
 @METHODS
@@ -490,7 +472,7 @@ def test_max_steps_is_said_so(method):
 
 @METHODS
 def test_sensitivities_are_refused_and_ndf_is_named(method):
-    kernels = Kernels(3, 1, given.robertson_rhs.address, given.robertson_jac.address, given.robertson_jac.address)
+    kernels = Kernels(3, 1, given.published.robertson_rhs.address, given.published.robertson_jac.address, given.published.robertson_jac.address)
     with pytest.raises(ValueError, match=f"{method.__name__} has no sensitivities; use NDF"):
         integrate(method(), kernels, 0.0, 1.0, [1.0, 0, 0], given.RATES, [], np.full(3, 1e-9))
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from numba import cfunc, types
+from numba import cfunc
 
 from asnsim.ir import BLOCK
 from asnsim.solvers import NDF, NOT_FINITE, SUCCESS, Kernels, integrate
 
-POINTER = types.CPointer(types.float64)
+published = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("problems.py"))))
 V = BLOCK
-KERNEL = types.void(types.float64, POINTER, POINTER, POINTER)
+KERNEL = published.KERNEL
 
 
 @cfunc(KERNEL)
@@ -31,19 +35,6 @@ def chain_dfdp(t, x, c, P):  # theta = k1, k2, A(0); the last acts through the i
 
 
 @cfunc(KERNEL)
-def robertson_rhs(t, x, c, f):
-    a, b, e = c[0] * x[0], c[1] * x[1] * x[2], c[2] * x[1] * x[1]
-    f[0], f[1], f[2] = b - a, a - b - e, e
-
-
-@cfunc(KERNEL)
-def robertson_jac(t, x, c, J):
-    J[0], J[1], J[2] = -c[0], c[1] * x[2], c[1] * x[1]
-    J[3], J[4], J[5] = c[0], -c[1] * x[2] - 2 * c[2] * x[1], -c[1] * x[1]
-    J[7] = 2 * c[2] * x[1]
-
-
-@cfunc(KERNEL)
 def robertson_dfdp(t, x, c, P):
     for i, sign in ((0, -1.0), (1, 1.0)):  # parameter k of state i stands in block k // V, row i, place k % V
         P[i * V] = sign * x[0]
@@ -58,8 +49,8 @@ def nan_dfdp(t, x, c, P):
 
 
 CHAIN = Kernels(2, 3, chain_rhs.address, chain_jac.address, chain_dfdp.address)
-ROBERTSON = Kernels(3, 3, robertson_rhs.address, robertson_jac.address, robertson_dfdp.address)
-PLAIN = Kernels(3, 0, robertson_rhs.address, robertson_jac.address)
+ROBERTSON = Kernels(3, 3, published.robertson_rhs.address, published.robertson_jac.address, robertson_dfdp.address)
+PLAIN = Kernels(3, 0, published.robertson_rhs.address, published.robertson_jac.address)
 RATES = np.array([0.04, 1e4, 3e7])
 TIMES = np.array([0.4, 4.0, 40.0, 400.0, 4e3])
 
