@@ -440,7 +440,7 @@ def crosscheck(
 
 @app.command()
 def export(
-    words: Annotated[list[str], typer.Argument(metavar="RECIPE [OVERLAY]... PATH", help="Model, and .ant, .xml or .py to write.")],
+    words: Annotated[list[str], typer.Argument(metavar="RECIPE [OVERLAY]... PATH", help="Model; .ant, .xml or .py to write.")],
     without: Without = None,
     csv: Csv = None,
     figure: Figure = None,
