@@ -332,6 +332,19 @@ def advance(p, o, w, order):
 
 
 @compiled()
+def reason_to_stop(o, tau, h, span, attempts, bad, finite):
+    """Why another attempt makes no sense; SUCCESS if it does."""
+    if attempts >= o.max_steps:
+        creeps = (HOLD + 1) * bad > 0.5 * attempts and span - tau > CRAWL * tau
+        return system.NOT_FINITE if creeps else system.MAX_STEPS
+    if is_hopeless(bad, attempts):
+        return system.NOT_FINITE
+    if tau + h <= tau * (1 + 16 * EPS) and tau + h < span:
+        return system.STEP_TOO_SMALL if finite else system.NOT_FINITE
+    return system.SUCCESS
+
+
+@compiled()
 def integrate_segment(p, o, w, out):
     """Integrate one smooth piece.
 
@@ -361,12 +374,8 @@ def integrate_segment(p, o, w, out):
     if p.n_roots > 0:
         set_truth(p, w.roots, p.t0, w.D)
     while tau < span and status == system.SUCCESS:
-        if attempts >= o.max_steps:
-            creeps = (HOLD + 1) * bad > 0.5 * attempts and span - tau > CRAWL * tau
-            status = system.NOT_FINITE if creeps else system.MAX_STEPS
-            break
-        if is_hopeless(bad, attempts) or (tau + h <= tau * (1 + 16 * EPS) and tau + h < span):
-            status = system.STEP_TOO_SMALL if finite and not is_hopeless(bad, attempts) else system.NOT_FINITE
+        status = reason_to_stop(o, tau, h, span, attempts, bad, finite)
+        if status != system.SUCCESS:
             break
         factor, target = 1.0, order
         landing = 1.001 * h >= span - tau  # stretched a little rather than left with a sliver
