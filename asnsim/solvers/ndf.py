@@ -14,7 +14,9 @@ Choices that matter:
 
 - Time runs from 0 within a segment, so that a restart at t = 2000 h resolves a first step of 1e-12 h.
 - Outputs are read off the history polynomial and never shorten a step: results do not depend on the output grid.
-- A step that carries a pool through zero, where the flow cannot, is refused (`leaves_domain`).
+- A step that carries a pool through zero, where the flow cannot, or to where the flow is not a number, is refused
+  (`leaves_domain`), and the steps after it grow no sooner than after `HOLD`.
+- After many attempts the driver asks whether a decaying oscillation calls for a lower order (`asnsim.solvers._orders`).
 - Every operation on the history is linear and the Newton matrix is exact in structure: linear invariants hold to rounding.
 - Every factorisation takes a fresh J: keeping an old one saves a tenth, and loses relaxation oscillations at loose tolerances.
 - A failure is a status, never an exception, and every attempt counts against `max_steps`: no hang.
@@ -82,7 +84,7 @@ class NDF:
     max_steps : int
         Most attempted steps per segment.
     max_order : int
-        Highest order, 1 to 5.
+        Highest order, 1 to 5; the driver takes lower ones where they are faster.
     sens_error_test : bool
         Whether sensitivities take part in the local error test.
     """
