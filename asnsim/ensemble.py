@@ -16,7 +16,7 @@ from asnsim.equations import ODESystem, build_equations
 from asnsim.errors import AsnsimError, IntegrationError, ModelError
 from asnsim.network import Network
 from asnsim.running import floors_of
-from asnsim.simulation import output_times, simulate, span_of, volumes_of
+from asnsim.simulation import checked_solver, output_times, simulate, span_of, volumes_of
 from asnsim.solvers import NDF, Rodas5P, lanes
 from asnsim.solvers.rosenbrock import Rosenbrock
 from asnsim.stability import note_of_turns, turns_of
@@ -73,7 +73,15 @@ class Ensemble:
         return self.values[:, :, self.observables.index(name)]
 
     def quantiles(self, name: str, levels: Sequence[float] = (0.05, 0.5, 0.95)) -> np.ndarray:
-        """Return quantiles over the runs that succeeded, shape (n_levels, n_t)."""
+        """Return quantiles over the runs that succeeded, shape (n_levels, n_t).
+
+        Raises
+        ------
+        ModelError
+            If none succeeded, or nothing of that name is held.
+        """
+        if not self.success.any():
+            raise ModelError(f"no run succeeded, so '{name}' has no quantiles; the first says: {(self.messages or ('',))[0]}")
         return np.quantile(self[name][self.success], levels, axis=0)
 
 
@@ -125,15 +133,18 @@ def simulate_many(
     ModelError
         If names are unknown or the parameter sets differ in length.
     """
+    observables = (observables,) if isinstance(observables, str) else tuple(observables)
+    if threads is not None and threads < 1:
+        raise ModelError(f"threads is {threads}; give at least 1, or None for one per processor")
     sets = _Sets(model, parameters, regimen or Regimen())
     system = build_equations(model)
     for name in observables:
         system.observable(name)
-    solver = solver or Rodas5P()
+    solver = checked_solver(solver or Rodas5P())
     begin, end = span_of(sets.shared, until, None)
     grid = np.linspace(0.0, end, 401) if times is None else output_times(times, begin, end)
     values = np.empty((sets.n, grid.size, len(observables)))
-    plan = _Plan(sets, system, tuple(observables), begin, end, grid, solver, values)
+    plan = _Plan(sets, system, observables, begin, end, grid, solver, values)
     workers = threads or os.cpu_count() or 1
     size = max(1, min(_CHUNK, -(-sets.n // (3 * workers))))  # something to do for every thread, also with few sets
     chunks = [range(k, min(k + size, sets.n)) for k in range(0, sets.n, size)]
@@ -145,7 +156,17 @@ def simulate_many(
                 progress(done, sets.n)
     for array in (values, grid):
         array.flags.writeable = False
-    return Ensemble(grid, tuple(observables), values, tuple(plan.messages), tuple(plan.notes), plan.attempts)
+    return Ensemble(grid, observables, values, tuple(plan.messages), tuple(plan.notes), plan.attempts)
+
+
+def _column(name: str, values: Sequence[float]) -> np.ndarray:
+    try:
+        column = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        column = np.zeros((0, 0))
+    if column.ndim != 1:
+        raise ModelError(f"the values of '{name}' are not a plain list of numbers; give one number per set")
+    return column
 
 
 class _Sets:
@@ -155,7 +176,7 @@ class _Sets:
         self.model, self.names, self.regimen = model, tuple(parameters), regimen
         for name in self.names:
             model.check_name(name)
-        columns = [np.asarray(parameters[name], dtype=float) for name in self.names]
+        columns = [_column(name, parameters[name]) for name in self.names]
         if len({column.size for column in columns}) != 1:
             lengths = ", ".join(f"{name} {column.size}" for name, column in zip(self.names, columns, strict=True))
             raise ModelError(f"the parameter sets differ in length or are empty: {lengths or 'none is given'}")
@@ -183,7 +204,7 @@ class _Plan:
         self.attempts = np.zeros(sets.n, dtype=np.int64)
         self._local = threading.local()
         self.code: CompiledSystem | None = None
-        if isinstance(solver, Rosenbrock) and not system.triggers and 0.0 not in system.mass:
+        if observables and isinstance(solver, Rosenbrock) and not system.triggers and 0.0 not in system.mass:
             code = compile_system(system, (), observables)
             if code.has_lanes:
                 code.improve()

@@ -73,7 +73,7 @@ def simulate(
     DoseError, ModelError, UnitError
         If the request does not fit the model.
     """
-    solver = solver or NDF()
+    solver = checked_solver(solver or NDF())
     regimen = regimen or Regimen()
     theta = (theta,) if isinstance(theta, str) else tuple(theta)
     actions = regimen.actions(model)
@@ -110,6 +110,13 @@ def span_of(actions: list[Action], until: float | str, start: float | str | None
     return begin, end
 
 
+def checked_solver(solver: NDF | Rosenbrock) -> NDF | Rosenbrock:
+    """Return the solver, or say what one is."""
+    if not isinstance(solver, (NDF, Rosenbrock)):
+        raise ModelError(f"the solver is {solver!r}; give one such as NDF(rtol=1e-6) or Rodas5P()")
+    return solver
+
+
 def output_times(times: Sequence[float] | None, begin: float, end: float) -> np.ndarray:
     """Return sorted output times, h, each once; 401 evenly spaced ones by default.
 
@@ -132,7 +139,8 @@ def _hours(times: Sequence[float | str]) -> np.ndarray:
     """Output times as an array; numbers pass at once, texts are parsed one by one."""
     if isinstance(times, np.ndarray) and times.dtype.kind in "fi":
         return times.astype(float).ravel()
-    return np.array([parse_time(t, "an output time") for t in times], dtype=float)
+    some = [times] if isinstance(times, (str, int, float)) else times
+    return np.array([parse_time(t, "an output time") for t in some], dtype=float)
 
 
 @dataclass(slots=True)

@@ -161,7 +161,7 @@ def read_toml(path: str | Path) -> dict:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check the name") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path.parent.name}/{path.name}: not valid TOML ({error})") from None
+        raise DataError(f"{path}: not valid TOML ({error})") from None
 
 
 @contextmanager

@@ -244,11 +244,41 @@ def test_an_oscillating_set_of_the_dosing_model_is_marked():
         ({"asns_basal": [1.0]}, ["asn_cc"], "did you mean 'asn_c'"),
         ({"asns_basal": [1.0, 2.0], "Vmax_uptake": [1.0]}, ["asn_c"], "differ in length"),
         ({}, ["asn_c"], "differ in length"),
+        ({"asns_basal": [[1.0, 2.0]]}, ["asn_c"], "'asns_basal' are not a plain list of numbers"),
+        ({"asns_basal": ["a"]}, ["asn_c"], "'asns_basal' are not a plain list of numbers"),
     ],
 )
 def test_wrong_requests(sets, names, says):
     with pytest.raises(ModelError, match=says):
         simulate_many(MODEL, sets, until=1, observables=names)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"threads": 0}, "threads is 0; give at least 1"),
+        ({"solver": Rodas5P}, "the solver is .*; give one such as"),
+        ({"solver": "NDF"}, "the solver is 'NDF'; give one such as"),
+    ],
+)
+def test_wrong_options(options, says):
+    with pytest.raises(ModelError, match=says):
+        simulate_many(MODEL, SETS, until=1, observables=["asn_c"], **options)
+
+
+def test_nothing_asked_and_one_name_asked():
+    assert run_of([]).values.shape == (7, 2, 0) and run_of([]).success.all()
+    np.testing.assert_array_equal(run_of("asn_c").values, run_of(["asn_c"]).values)
+
+
+def run_of(observables):
+    return simulate_many(MODEL, SETS, until=1, observables=observables, times=[0.5, 1.0])
+
+
+def test_quantiles_of_nothing_are_refused():
+    bad = simulate_many(MODEL, {"Vmax_uptake": [-1.0]}, until=1, observables=["asn_c"])
+    with pytest.raises(ModelError, match="no run succeeded"):
+        bad.quantiles("asn_c")
 
 
 def test_wrong_times():

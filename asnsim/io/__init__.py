@@ -16,7 +16,7 @@ FORMATS = {".ant": antimony, ".txt": antimony, ".xml": sbml, ".sbml": sbml, ".py
 def _format_of(path: Path):
     if path.suffix.lower() not in FORMATS:
         raise UnsupportedFeatureError(
-            f"{path}: '{path.suffix}' is not a format of models{suggest(path.suffix, FORMATS)} Known: {', '.join(FORMATS)}"
+            f"{path}: '{path.suffix}' is not a format of models{suggest(path.suffix, FORMATS)}; known are {', '.join(FORMATS)}"
         )
     return FORMATS[path.suffix.lower()]
 

@@ -156,10 +156,8 @@ class Integrator:
                 raise ValueError(f"p_scale has shape {p_scale.shape}; the model has {n_theta} sensitivity parameters")
             own.inverse_p[:] = 1.0
             own.inverse_p.ravel()[:n_theta] = 1.0 / np.where(p_scale > 0, p_scale, 1.0)
-            self._order = solver.max_order
-            self._options = ndf.Options(
-                solver.max_order, bool(solver.sens_error_test), solver.max_steps, len(own.inverse_p), own.addresses["inverse_p"]
-            )
+            test, inverse_p = bool(solver.sens_error_test), own.addresses["inverse_p"]
+            self._options = ndf.Options(solver.max_order, test, solver.max_steps, False, len(own.inverse_p), inverse_p)
 
     def release(self) -> None:
         """Leave the buffers to the next integrator of the same model and method; this one is of no use afterwards."""
@@ -233,25 +231,27 @@ class Integrator:
 
     def _run_ndf(self, p, c: np.ndarray, out: tuple[np.ndarray, ...]) -> tuple[int, float]:
         """Run NDF; after many steps, and then ever more rarely, try the orders that are stable there, and keep them if faster."""
-        own, left, pause, before = self._own, self.solver.max_steps, PAUSE, None
+        own, left, pause, order = self._own, self.solver.max_steps, PAUSE, self.solver.max_order
+        before, refused, resumes = None, 0, False  # before: the order and speed to go back to after a trial
         while True:
             some = min(PAUSE if before else pause, left)
-            options = self._options._replace(max_steps=some, max_order=self._order)
+            options = self._options._replace(max_steps=some, max_order=order, resumes=resumes)
             status, t = ndf.integrate_segment(p, options, own.work, _outputs(*out))
             left -= some
             if status != MAX_STEPS or left == 0:
                 return status, t
             speed = (t - p.t0) / some
             if before:
-                self._order = before[0] if speed < before[1] else self._order
+                if speed < before[1]:
+                    refused, order = order, before[0]
                 before = None
             else:
                 wanted = min(self.solver.max_order, stable_order(self.kernels, t, own.first[: self.kernels.n].copy(), c, speed))
-                if wanted != self._order:
-                    before, self._order = (self._order, speed), wanted
+                if wanted not in (order, refused):
+                    before, order = (order, speed), wanted
                 pause *= 2
             first = np.searchsorted(out[0], t - 4 * EPS * abs(t))  # what lies on t, to rounding, is written again
-            p, out = p._replace(t0=t), tuple(array[first:] for array in out)
+            p, out, resumes = p._replace(t0=t), tuple(array[first:] for array in out), True
 
     def _changed(self) -> tuple[int, ...]:
         """Which conditions hold at the end and did not at the start, or the other way round."""

@@ -69,6 +69,7 @@ MARGIN_SAME, MARGIN_LOWER, MARGIN_HIGHER = 1.2, 1.3, 1.4  # safety of the step a
 GROWTH_MIN, GROWTH_MAX = 1.3, 10.0  # smaller growth is not worth a factorisation
 HOLD = 10  # steps before one may be longer again, after one that ended where there are no numbers
 CRAWL = 1000  # times as long: a run that would take so long, held back by such steps most of the time, creeps towards an edge
+PATIENCE = 4000  # attempts before that is said
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +107,9 @@ class NDF:
             raise ValueError(f"max_steps is {self.max_steps}; choose at least 1")
 
 
-# How far a run may go, and blocks of sensitivities with 1/p per parameter / addresses of the buffers: vectors in whole rows,
-# sensitivities in blocks.
-Options = namedtuple("Options", "max_order sens_test max_steps blocks inverse_p")
+# How far a run may go, whether it goes on from a pause, and blocks of sensitivities with 1/p per parameter.
+Options = namedtuple("Options", "max_order sens_test max_steps resumes blocks inverse_p")
+# Addresses of the buffers: vectors in whole rows, sensitivities in blocks.
 Work = namedtuple(
     "Work",
     "passes numbers norms D x d f r w psi bound J LU pivots lu T DS s ds dfdp floor "
@@ -337,7 +338,7 @@ def advance(p, o, w, order):
 def reason_to_stop(o, tau, h, span, attempts, bad, finite):
     """Why another attempt makes no sense; SUCCESS if it does."""
     if attempts >= o.max_steps:
-        creeps = (HOLD + 1) * bad > 0.5 * attempts and span - tau > CRAWL * tau
+        creeps = attempts >= PATIENCE and (HOLD + 1) * bad > 0.5 * attempts and span - tau > CRAWL * tau
         return system.NOT_FINITE if creeps else system.MAX_STEPS
     if is_hopeless(bad, attempts):
         return system.NOT_FINITE
@@ -373,7 +374,7 @@ def integrate_segment(p, o, w, out):
     known = False  # whether J is that of the last point: sensitivities leave it so
     status = system.SUCCESS if finite else system.NOT_FINITE
     next_out = write_outputs(p, o, w, tau, 1.0, 0, tau, out, 0)
-    if p.n_roots > 0:
+    if p.n_roots > 0 and not o.resumes:
         set_truth(p, w.roots, p.t0, w.D)
     while tau < span and status == system.SUCCESS:
         status = reason_to_stop(o, tau, h, span, attempts, bad, finite)

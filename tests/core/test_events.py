@@ -9,7 +9,7 @@ from asnsim.dosing import Regimen
 from asnsim.errors import IntegrationError, ModelError, UnitError
 from asnsim.network import TIME, Event, Module, Reaction, Species, symbol, symbols
 from asnsim.simulation import simulate
-from asnsim.solvers import NDF, SOLVERS, Rodas5P
+from asnsim.solvers import NDF, SOLVERS, Rodas5P, _driver
 
 x, y, k, level, hours = symbols("x y k level hours")
 NAMES = {"x": (1.0, "1"), "y": (0.0, "1"), "k": (1.0, "1/h"), "level": (0.5, "1"), "hours": (1.0, "h")}
@@ -247,3 +247,14 @@ def test_a_rule_cannot_be_assigned(numbers):
 def test_rosenbrock_has_no_sensitivities_here_either(numbers):
     with pytest.raises(ModelError, match="Rodas5P has no sensitivities; use NDF"):
         simulate(model(numbers, Event("ev", x < level, {"y": y + 1})), until=1, theta=("k",), solver=Rodas5P())
+
+
+def test_no_event_is_lost_where_the_solver_pauses(numbers, monkeypatch):
+    """A counter of crossings, 159 of them, however often NDF stops to look at its orders."""
+    u, w, n, b = symbols("u w n b")
+    table = numbers(u=(1.0, "1"), w=(0.0, "1"), n=(0.0, "1"), b=(10.0, "1/h"))
+    rates = {"u": b * w, "w": -b * u}
+    counting = compose("counting", [Module("m", rates=rates, events=(Event("up", u > 0, {"n": n + 1}),))], {}, table)
+    for pause in (3, 7, 1000):
+        monkeypatch.setattr(_driver, "PAUSE", pause)
+        assert simulate(counting, until=100.0, solver=NDF(rtol=1e-9))["n"][-1] == 159

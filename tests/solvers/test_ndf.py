@@ -274,6 +274,19 @@ def test_an_oscillation_that_is_the_solution_keeps_its_orders(monkeypatch):
     np.testing.assert_allclose(with_pauses.x_end, expm(C * 1000.0) @ x0, atol=1e-4)
 
 
+def test_a_trial_of_another_order_ends_with_its_segment(monkeypatch):
+    """However short the pauses: the order of one segment says nothing about the next."""
+    C, x0 = drift(25.0, 400.0), np.array([0.0, 0.0, 1.0, 1.0])
+    integrator = _driver.Integrator(NDF(rtol=1e-6), LINEAR, np.full(4, 1e-9))
+    first = [integrator.run(0.0, 3.0, x0, C.ravel(), np.array([3.0])) for _ in range(2)]
+    monkeypatch.setattr(_driver, "PAUSE", 50)
+    integrator.run(0.0, 3.0, x0, C.ravel(), np.array([3.0]))
+    monkeypatch.undo()
+    again = integrator.run(0.0, 3.0, x0, C.ravel(), np.array([3.0]))
+    assert first[0].stats == first[1].stats == again.stats
+    np.testing.assert_array_equal(first[0].x_end, again.x_end)
+
+
 def test_pauses_lose_no_output(monkeypatch):
     times = np.sort(np.concatenate([np.geomspace(1e-6, 40, 777), [0.0, 0.0, 40.0]]))
     whole = robertson(times)
