@@ -173,16 +173,18 @@ class NumbaLSODA:
 
 @contextmanager
 def muted():
-    """Throw away what a library prints: LSODA tells each small step at length."""
+    """Throw away what a library writes to the terminal: LSODA tells each small step at length."""
     sys.stdout.flush()
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
+    nowhere, kept = os.open(os.devnull, os.O_WRONLY), [os.dup(descriptor) for descriptor in (1, 2)]
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
     try:
         yield
     finally:
         ctypes.CDLL(None).fflush(None)
-        os.dup2(kept, 1)
-        os.close(kept)
+        for descriptor, own in zip((1, 2), kept, strict=True):
+            os.dup2(own, descriptor)
+            os.close(own)
         os.close(nowhere)
 
 
