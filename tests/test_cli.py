@@ -311,7 +311,8 @@ def test_reader_that_leaves():
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_ctrl_c():
-    process = _process("fit", "/dev/stdin", stdin=subprocess.PIPE)  # waits for its problem
+    heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731  a shell's background jobs do not hear it
+    process = _process("fit", "/dev/stdin", stdin=subprocess.PIPE, preexec_fn=heard)  # waits for its problem
     time.sleep(2.5)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
