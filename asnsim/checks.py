@@ -169,7 +169,8 @@ def check_units(modules, species, states, rules, parameters) -> None:
         dimensions[name] = _evaluate(f"{owner[name]}.{name}", expression, dimensions, values) or DIMENSIONLESS
     for module in modules:
         for name, expression in module.rates.items():
-            _expect(f"{module.name}.{name}'", expression, _multiply(dimensions[name], _PER_HOUR), dimensions, values)
+            place, wanted = f"{module.name}: the rate of change of {name}", _multiply(dimensions[name], _PER_HOUR)
+            _expect(place, expression, wanted, dimensions, values)
         for reaction in module.reactions:
             for name in reaction.stoichiometry:
                 amount = _multiply(dimensions[name], dimensions[species[name].compartment])

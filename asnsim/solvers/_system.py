@@ -8,6 +8,7 @@ the integrators.
 from __future__ import annotations
 
 from collections import namedtuple
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from asnsim.solvers._memory import BLOCK, V, address, matrix, padded, vector, wh
 from asnsim.solvers._vectors import fill
 
 __all__ = [
-    "Problem", "copy", "count", "evaluate_jacobian", "factorise", "first_bound", "is_hopeless", "leaves_domain",
+    "Problem", "check_settings", "copy", "count", "evaluate_jacobian", "factorise", "first_bound", "is_hopeless", "leaves_domain",
     "make_problem", "multiply_block", "pad", "solve", "solve_block", "speed_and_bend",
 ]  # fmt: skip
 
@@ -25,6 +26,22 @@ MAX_STEPS, NOT_FINITE, ROOT, STEP_TOO_SMALL, SUCCESS = 1, 3, 4, 2, 0  # how a se
 STEPS, REJECTED, RHS, JAC, FACTORIZATIONS, NEWTON_FAILURES = 0, 1, 2, 3, 4, 5  # places in the array of counts
 EPS = np.finfo(np.float64).eps
 MOST_BAD, BAD_SHARE = 200, 0.25  # attempts that met no number, and their share, at which a segment is given up
+
+
+def check_settings(rtol: float, atol: float | None, max_steps: int) -> None:
+    """Refuse settings that no method can use.
+
+    Raises
+    ------
+    ValueError
+        With the setting, its value and what to choose.
+    """
+    if not (isinstance(rtol, Real) and 10 * EPS <= rtol < 1):
+        raise ValueError(f"rtol is {rtol!r}; choose a value between 1e-14 and 1")
+    if atol is not None and not (isinstance(atol, Real) and atol > 0):
+        raise ValueError(f"atol is {atol!r}; choose a positive value")
+    if not (isinstance(max_steps, Integral) and max_steps >= 1):
+        raise ValueError(f"max_steps is {max_steps!r}; choose a whole number, at least 1")
 
 
 @compiled()

@@ -97,14 +97,9 @@ class NDF:
     sens_error_test: bool = True
 
     def __post_init__(self):
-        if not 10 * EPS <= self.rtol < 1:
-            raise ValueError(f"rtol is {self.rtol}; choose a value between 1e-14 and 1")
-        if self.atol is not None and not self.atol > 0:
-            raise ValueError(f"atol is {self.atol}; choose a positive value")
-        if not 1 <= self.max_order <= ORDERS:
+        system.check_settings(self.rtol, self.atol, self.max_steps)
+        if self.max_order not in range(1, ORDERS + 1):
             raise ValueError(f"max_order is {self.max_order}; NDF has the orders 1 to {ORDERS}")
-        if self.max_steps < 1:
-            raise ValueError(f"max_steps is {self.max_steps}; choose at least 1")
 
 
 # How far a run may go, whether it goes on from a pause, and blocks of sensitivities with 1/p per parameter.

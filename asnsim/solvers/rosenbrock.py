@@ -102,12 +102,7 @@ class Rosenbrock:
     max_steps: int = 100_000
 
     def __post_init__(self):
-        if not 10 * EPS <= self.rtol < 1:
-            raise ValueError(f"rtol is {self.rtol}; choose a value between 1e-14 and 1")
-        if self.atol is not None and not self.atol > 0:
-            raise ValueError(f"atol is {self.atol}; choose a positive value")
-        if self.max_steps < 1:
-            raise ValueError(f"max_steps is {self.max_steps}; choose at least 1")
+        system.check_settings(self.rtol, self.atol, self.max_steps)
 
 
 # ---- operations on vectors ----

@@ -146,7 +146,7 @@ def test_conditions_of_a_piecewise_are_checked_too(table):
 def test_rules_and_rate_rules_are_checked(table):
     with pytest.raises(UnitError, match=r"m\.x: .* adds"):
         compose("t", [one(rules={"x": a + k})], SPECIES, table)
-    with pytest.raises(UnitError, match=r"m\.z' is in 1 / h / L|m\.z' is in"):
+    with pytest.raises(UnitError, match="m: the rate of change of z is in"):
         compose("t", [one(rates={"z": a})], SPECIES, table)
     assert compose("t", [one(rates={"z": k * (1 - symbol("z"))})], SPECIES, table).states == ("a", "b", "n", "z")
 

@@ -415,3 +415,15 @@ def test_cell_has_no_moiety_of_its_own():
         total = sum(w * run[name] * volume[name[-1]] for name, w in weights.items())
         size = sum(abs(w) * run[name] * volume[name[-1]] for name, w in weights.items())
         assert np.abs(total - total[0]).max() <= 1e-10 * size.max()
+
+
+@pytest.mark.parametrize("solver", [NDF, "NDF", 1e-6])
+def test_what_is_no_solver_is_refused(solver):
+    with pytest.raises(ModelError, match="the solver is .*; give one such as NDF"):
+        simulate(load_model("teaching"), until=1.0, solver=solver)
+
+
+def test_one_output_time_may_be_a_number_or_a_text():
+    model = load_model("teaching")
+    for times in (6.0, "6 h", [6.0]):
+        assert 6.0 in simulate(model, until=10.0, times=times).t

@@ -354,7 +354,7 @@ def test_wrong_arguments_are_refused(change, match):
         integrate(NDF(), ROBERTSON, **(good | change))
 
 
-@pytest.mark.parametrize("options", [{"rtol": 0.0}, {"atol": -1.0}, {"max_order": 6}, {"max_steps": 0}])
+@pytest.mark.parametrize("options", [{"rtol": 0.0}, {"rtol": "a"}, {"atol": -1.0}, {"max_order": 6}, {"max_steps": 0}, {"max_steps": 1.5}])
 def test_wrong_options_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         NDF(**options)

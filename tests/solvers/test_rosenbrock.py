@@ -478,7 +478,7 @@ def test_sensitivities_are_refused_and_ndf_is_named(method):
 
 
 @METHODS
-@pytest.mark.parametrize("options", [{"rtol": 0.0}, {"atol": -1.0}, {"max_steps": 0}])
+@pytest.mark.parametrize("options", [{"rtol": 0.0}, {"rtol": "a"}, {"atol": -1.0}, {"max_steps": 0}])
 def test_wrong_options_are_refused(method, options):
     with pytest.raises(ValueError, match=next(iter(options))):
         method(**options)
