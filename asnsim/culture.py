@@ -12,10 +12,16 @@ from asnsim.network import Network
 from asnsim.simulation import simulate
 from asnsim.units import parse_time
 
-__all__ = ["precondition", "preculture"]
+__all__ = ["precondition", "preculture", "seeded"]
 
 #: L; cells that double in 20 h for 50 days still do not change it.
 _OCEAN = 1e12
+
+
+def seeded(model: Network, cells_per_ml: float, medium_ml: float = 2.0) -> Network:
+    """Return the model with cells at a density in a volume of medium."""
+    litres = medium_ml * 1e-3
+    return model.with_parameters(medium=litres, cytosol=cells_per_ml * medium_ml * model.value("cell_volume"))
 
 
 def preculture(model: Network, hours: float | str = 400.0, medium: Mapping[str, float] | None = None) -> Regimen:

@@ -39,16 +39,17 @@ def saturable_carrier(outside, inside, Vmax, K):
 
 
 def ordered_ping_pong(
-    kcat, enzyme, aspartate, glutamine, atp, asparagine, glutamate, Km_asp, Km_gln, Km_atp, Ki_asn, Ki_glu, eps
+    kcat, enzyme, aspartate, glutamine, atp, asparagine, glutamate, Km_asp, Km_gln, Km_atp, Ki_asn, Ki_glu, eps, uncompetitive=0
 ):
     """Return the rate of asparagine synthetase, concentration per time.
 
     Irreversible ordered bi-uni-uni-ter ping-pong with product inhibition (Markin, Luehr & Schuster 1981, Biochemistry:
     bovine pancreas; Gln and ATP bind first, glutamate leaves, aspartate follows). Multiplied through by the substrates, with
-    a vanishing constant term (`eps`, about 1e-9), so that exhausted substrates give zero instead of 0/0.
+    a vanishing constant term (`eps`, about 1e-9), so that exhausted substrates give zero instead of 0/0. `uncompetitive` is
+    the concentration over Ki of an inhibitor that binds the enzyme with all its substrates: it multiplies the constant term.
     """
     denominator = (
-        aspartate * glutamine * atp
+        aspartate * glutamine * atp * (1 + uncompetitive)
         + Km_asp * (1 + asparagine / Ki_asn) * glutamine * atp
         + Km_gln * (1 + glutamate / Ki_glu) * aspartate * atp
         + Km_atp * aspartate * glutamine
@@ -58,8 +59,8 @@ def ordered_ping_pong(
     return kcat * enzyme * aspartate * glutamine * atp / denominator
 
 
-def antiport_fluxes(outside: Mapping, inside: Mapping, free, Vmax) -> dict[tuple[str, str], sympy.Expr]:
-    """Return the net fluxes of an obligate 1:1 antiporter, one per unordered pair of substrates.
+def antiport_fluxes(outside: Mapping, inside: Mapping, free, Vmax) -> dict[tuple[str, str], tuple[sympy.Expr, sympy.Expr]]:
+    """Return net flux and backward flux of an obligate 1:1 antiporter, one pair per unordered pair of substrates.
 
     ``Vmax * (e_i c_j - c_i e_j) / free`` is the flux of i inward against j outward, with e and c the scaled concentrations
     outside and inside, E and C their sums and ``free = E (1 + C) + C (1 + E) + eps``. Summed over partners it is
@@ -68,7 +69,7 @@ def antiport_fluxes(outside: Mapping, inside: Mapping, free, Vmax) -> dict[tuple
     """
     names = list(outside)
     return {
-        (i, j): Vmax * (outside[i] * inside[j] - inside[i] * outside[j]) / free
+        (i, j): (Vmax * (outside[i] * inside[j] - inside[i] * outside[j]) / free, Vmax * inside[i] * outside[j] / free)
         for position, i in enumerate(names)
         for j in names[position + 1 :]
     }

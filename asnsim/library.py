@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,11 +12,13 @@ from asnsim.biology import MODULES
 from asnsim.biology.protein import residues_per_asparagine
 from asnsim.composition import compose
 from asnsim.errors import DataError, ModelError, UnitError, suggest
-from asnsim.network import Network, Parameter, Species
+from asnsim.labelling import labelled
+from asnsim.network import Module, Network, Parameter, Species
+from asnsim.populations import Population, held, own_names, population_parameters, population_species, renamed
 from asnsim.tables import Row, find_model_file, models_folder, read_toml, read_tsv
 from asnsim.units import dimension_text, unit
 
-__all__ = ["Recipe", "list_overlays", "list_recipes", "load_model", "load_species", "read_parameters", "read_recipe"]
+__all__ = ["Overlay", "Recipe", "list_overlays", "list_recipes", "load_model", "load_species", "read_overlay", "read_parameters", "read_recipe"]
 
 STATUSES = ("measured", "derived", "fitted", "assumed")
 _COLUMNS = ("name", "value", "unit", "lower", "upper", "spread", "source", "status", "note")
@@ -32,12 +34,47 @@ class Recipe:
         File stem and one line in words.
     modules, tables : tuple of str
         Names in `asnsim.biology.MODULES` and under ``models/parameters/``.
+    held : tuple of str
+        States kept at their initial values.
+    labelled : bool
+        Whether Asn, Asp and Gln amide are followed as isotopologues.
+    populations : tuple of Population
+        Cell types that share the rest.
     """
 
     name: str
     title: str
     modules: tuple[str, ...]
     tables: tuple[str, ...]
+    held: tuple[str, ...] = ()
+    labelled: bool = False
+    populations: tuple[Population, ...] = ()
+
+    @property
+    def all_modules(self) -> tuple[str, ...]:
+        """Modules of the recipe and of its populations, each once."""
+        return tuple(dict.fromkeys((*self.modules, *(m for p in self.populations for m in p.modules))))
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """What an overlay changes: numbers, and for some also modules.
+
+    Parameters
+    ----------
+    name, title : str
+        File stem and one line in words.
+    tables : tuple of str
+        Parameter tables laid over.
+    without, modules : tuple of str
+        Modules of the recipe that it takes out, and modules that it puts in.
+    """
+
+    name: str
+    title: str
+    tables: tuple[str, ...]
+    without: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
 
 def list_recipes() -> list[str]:
@@ -46,8 +83,28 @@ def list_recipes() -> list[str]:
 
 
 def list_overlays() -> list[str]:
-    """Return the names of the parameter tables that come with asnsim."""
-    return sorted(path.stem for path in (models_folder() / "parameters").glob("*.tsv"))
+    """Return the names of the overlays that come with asnsim: parameter tables, and files that also change modules."""
+    tables = (models_folder() / "parameters").glob("*.tsv")
+    return sorted({path.stem for path in (*tables, *(models_folder() / "overlays").glob("*.toml"))})
+
+
+def _names(path: Path, content: dict, key: str, needed: bool = False) -> tuple[str, ...]:
+    value = content.get(key, None if needed else [])
+    if not isinstance(value, list) or (needed and not value) or not all(isinstance(item, str) for item in value):
+        raise DataError(f"{path.name}: '{key}' must be a list of names, such as {key} = [\"...\"]")
+    if key in ("modules", "without"):
+        for module in value:
+            if module not in MODULES:
+                raise ModelError(f"{path.name}: '{module}' is not a module{suggest(module, MODULES)}")
+    if key == "tables":  # a table given as a file stands beside the file that names it
+        value = [str(path.parent / t) if t.endswith(".tsv") and not Path(t).is_absolute() else t for t in value]
+    return tuple(value)
+
+
+def _check_keys(path: Path, content: dict, known: tuple[str, ...]) -> None:
+    for key in content:
+        if key not in known:
+            raise DataError(f"{path.name}: unknown key '{key}'{suggest(key, known)}")
 
 
 def read_recipe(name: str) -> Recipe:
@@ -62,24 +119,51 @@ def read_recipe(name: str) -> Recipe:
     """
     path = find_model_file("", name, ".toml")
     content = read_toml(path)
-    for key in content:
-        if key not in ("title", "modules", "tables"):
-            raise DataError(f"{path.name}: unknown key '{key}'{suggest(key, ('title', 'modules', 'tables'))}")
-    lists = {}
-    for key in ("modules", "tables"):
-        value = content.get(key)
-        if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
-            raise DataError(f"{path.name}: '{key}' must be a list of names, such as {key} = [\"...\"]")
-        lists[key] = tuple(value)
-    for module in lists["modules"]:
-        if module not in MODULES:
-            raise ModelError(f"{path.name}: '{module}' is not a module{suggest(module, MODULES)}")
-    # a table given as a file stands beside its recipe
-    lists["tables"] = tuple(
-        str(path.parent / table) if table.endswith(".tsv") and not Path(table).is_absolute() else table
-        for table in lists["tables"]
+    _check_keys(path, content, ("title", "modules", "tables", "held", "labelled", "populations"))
+    groups = content.get("populations", {})
+    if not isinstance(groups, dict) or not all(isinstance(group, dict) for group in groups.values()):
+        raise DataError(f"{path.name}: 'populations' must be tables, such as [populations.tumour]")
+    if not isinstance(content.get("labelled", False), bool):
+        raise DataError(f"{path.name}: 'labelled' must be true or false")
+    return Recipe(
+        path.stem,
+        str(content.get("title", "")),
+        _names(path, content, "modules", needed=True),
+        _names(path, content, "tables", needed=True),
+        _names(path, content, "held"),
+        content.get("labelled", False),
+        tuple(_population(path, name, group) for name, group in groups.items()),
     )
-    return Recipe(path.stem, str(content.get("title", "")), lists["modules"], lists["tables"])
+
+
+def _population(path: Path, name: str, content: dict) -> Population:
+    _check_keys(path, content, ("modules", "tables", "fluid", "held"))
+    if not re.fullmatch(r"[A-Za-z]\w*", name):
+        raise DataError(f"{path.name}: '{name}' cannot name a population; use letters, digits and underscores")
+    fluid = content.get("fluid", "shared")
+    if not isinstance(fluid, str):
+        raise DataError(f"{path.name}: 'fluid' of population '{name}' must be 'shared', 'own' or the suffix of a fluid")
+    modules, tables = (_names(path, content, key, needed=True) for key in ("modules", "tables"))
+    return Population(name, modules, tables, fluid, _names(path, content, "held"))
+
+
+def read_overlay(name: str) -> Overlay:
+    """Read an overlay by short name or path: a parameter table, or a TOML file that also changes modules.
+
+    Raises
+    ------
+    DataError, ModelError
+        If there is no such overlay, or it says something it cannot.
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        path = models_folder() / "overlays" / f"{name}.toml"
+        if not path.is_file():
+            return Overlay(name, "", (name,))
+    content = read_toml(path)
+    _check_keys(path, content, ("title", "without", "modules", "tables"))
+    lists = {key: _names(path, content, key) for key in ("tables", "without", "modules")}
+    return Overlay(path.stem, str(content.get("title", "")), **lists)
 
 
 @lru_cache(maxsize=1)
@@ -169,22 +253,96 @@ def _overlay(known: dict[str, Parameter], name: str, new_names: bool, elsewhere:
         known[key] = replace(parameter, lower=lower, upper=upper, spread=parameter.spread or old.spread)
 
 
+@dataclass(slots=True)
+class _Plan:
+    """A recipe with its overlays, on the way to a network."""
+
+    recipe: Recipe
+    modules: list[str]
+    numbers: dict[str, Parameter]
+    own: dict[str, dict[str, Parameter]] = field(default_factory=dict)  # of each population
+    groups: dict[str, list[str]] = field(default_factory=dict)  # its modules
+
+
+def _base_numbers() -> dict[str, Parameter]:
+    """Numbers of all recipes, so that an overlay may say what only another recipe asks for."""
+    tables = ("teaching", "body", "base")
+    return {name: parameter for table in tables for name, (_, parameter) in read_parameters(table).items()}
+
+
+def _planned(recipe: Recipe, overlays: tuple[str, ...], without: tuple[str, ...]) -> _Plan:
+    plan = _Plan(recipe, list(recipe.modules), {})
+    for table in recipe.tables:
+        _overlay(plan.numbers, table, True, {}, recipe.name)
+    for population in recipe.populations:
+        plan.own[population.name], plan.groups[population.name] = {}, list(population.modules)
+        for table in population.tables:
+            _overlay(plan.own[population.name], table, True, {}, recipe.name)
+    elsewhere = _base_numbers()
+    for text in overlays:
+        _lay(plan, text, elsewhere)
+    for word in without:
+        if word not in recipe.all_modules:
+            raise ModelError(f"'{word}' is not a module of recipe '{recipe.name}'{suggest(word, recipe.all_modules)}")
+        _take_out(plan, word)
+    return plan
+
+
+def _lay(plan: _Plan, text: str, elsewhere: Mapping[str, Parameter]) -> None:
+    """Lay one overlay, ``name`` or ``population:name``."""
+    group, colon, name = text.partition(":")
+    if colon and len(group) > 1:  # a single letter is a drive, as in C:\\...
+        if group not in plan.own:
+            known = ", ".join(plan.own) or "none"
+            raise ModelError(f"'{text}': recipe '{plan.recipe.name}' has no population '{group}' (it has: {known})")
+        modules = plan.groups[group]
+    else:
+        group, name, modules = "", text, plan.modules
+    overlay = read_overlay(name)
+    for word in overlay.without:
+        if word not in modules:
+            raise ModelError(f"overlay '{overlay.name}' takes out '{word}', which recipe '{plan.recipe.name}' does not have here")
+        modules.remove(word)
+    modules += [word for word in overlay.modules if word not in modules]
+    for table in overlay.tables:
+        if group:
+            _overlay_population(plan, group, table)
+        else:
+            _overlay(plan.numbers, table, bool(overlay.modules), elsewhere, plan.recipe.name)
+
+
+def _overlay_population(plan: _Plan, group: str, table: str) -> None:
+    """Lay a cell line over one population: what differs between cell types is what a line's table says, nothing else."""
+    own = plan.own[group]
+    for key, (row, _) in read_parameters(table).items():
+        if key not in own and key not in plan.numbers:
+            raise ModelError(f"{row.where}: '{key}' is not a name of model '{plan.recipe.name}'{suggest(key, own)}")
+        own.setdefault(key, plan.numbers.get(key))
+    _overlay(own, table, False, {}, plan.recipe.name)
+
+
+def _take_out(plan: _Plan, word: str) -> None:
+    for modules in (plan.modules, *plan.groups.values()):
+        if word in modules:
+            modules.remove(word)
+
+
 @lru_cache(maxsize=64)
 def _load(recipe: str, overlays: tuple[str, ...], without: tuple[str, ...], stamps: tuple[int, ...]) -> Network:
-    plan = read_recipe(recipe)
-    for word in without:
-        if word not in plan.modules:
-            raise ModelError(f"'{word}' is not a module of recipe '{plan.name}'{suggest(word, plan.modules)}")
-    known: dict[str, Parameter] = {}
-    for table in plan.tables:
-        _overlay(known, table, True, {}, plan.name)
-    elsewhere = {
-        name: parameter for table in ("teaching", "body", "base") for name, (_, parameter) in read_parameters(table).items()
-    }
-    for overlay in overlays:
-        _overlay(known, overlay, False, elsewhere, plan.name)
-    modules = [MODULES[word]() for word in plan.modules if word not in without]
-    return compose(plan.name, modules, load_species(), known, plan.title)
+    plan = _planned(read_recipe(recipe), overlays, without)
+    species, numbers = dict(load_species()), dict(plan.numbers)
+    modules: list[Module] = [held(MODULES[word](), plan.recipe.held) for word in plan.modules]
+    shared = tuple(modules)
+    for population in plan.recipe.populations:
+        own = {**numbers, **plan.own[population.name]}
+        parts = [held(MODULES[word](), population.held) for word in plan.groups[population.name]]
+        names = own_names(population, parts, shared, species, plan.own[population.name])
+        species |= population_species(species, names, population)
+        numbers |= population_parameters(own, names)
+        modules += [renamed(part, names, population.name) for part in parts]
+    if plan.recipe.labelled:
+        modules, species, numbers = labelled(modules, species, numbers, residues_per_asparagine())
+    return compose(plan.recipe.name, modules, species, numbers, plan.recipe.title)
 
 
 def load_model(recipe: str, *overlays: str, without: Iterable[str] = ()) -> Network:
@@ -193,10 +351,11 @@ def load_model(recipe: str, *overlays: str, without: Iterable[str] = ()) -> Netw
     Parameters
     ----------
     recipe : str
-        Name of a recipe that comes with asnsim (``'teaching'``, ``'cell'``, ``'dosing'``) or path of a TOML file.
+        Name of a recipe that comes with asnsim (``'teaching'``, ``'cell'``, ``'coculture'``, ``'patient'`` ...) or path of a
+        TOML file.
     *overlays : str
-        Names of parameter tables (``'rpmi'``, ``'all_low_asns'``, ``'pegaspargase'``) or paths of TSV files, laid over the
-        recipe's numbers in order.
+        Names of overlays (``'rpmi'``, ``'all_low_asns'``, ``'pegaspargase'``) or paths of TSV or TOML files, laid over the
+        recipe's numbers in order; ``'tumour:mcf7'`` lays one over the population `tumour`.
     without : iterable of str
         Modules of the recipe to leave out; their states become constants.
 
@@ -218,6 +377,12 @@ def load_model(recipe: str, *overlays: str, without: Iterable[str] = ()) -> Netw
     if isinstance(without, str):
         without = (without,)
     overlays = tuple(map(str, overlays))
-    files = (str(recipe), *read_recipe(str(recipe)).tables, *overlays)
+    files = (str(recipe), *read_recipe(str(recipe)).tables, *overlays, *(t for o in overlays for t in _files_of(o)))
     stamps = tuple(Path(name).stat().st_mtime_ns for name in files if Path(name).is_file())
     return _load(str(recipe), overlays, tuple(without), stamps)
+
+
+def _files_of(overlay: str) -> tuple[str, ...]:
+    """Files of the user's own that an overlay reads."""
+    name = overlay.partition(":")[2] or overlay
+    return read_overlay(name).tables if name.endswith(".toml") else (name,)

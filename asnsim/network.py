@@ -136,15 +136,20 @@ class Reaction:
         ``'asp_c + gln_c + $atp -> asn_c + glu_c'``. A leading ``$`` marks a boundary species (not a state),
         ``->`` a reversible and ``=>`` an irreversible reaction; stoichiometric numbers stand before the species.
     rate : sympy.Expr
-        Amount per time, umol/h (or U/h), positive from left to right.
+        Amount per time, umol/h (or U/h), positive from left to right: the net rate.
+    reverse : sympy.Expr
+        What goes from right to left meanwhile, for what carries label both ways though nothing moves on balance; the gross
+        forward rate is ``rate + reverse``.
     """
 
     id: str
     equation: str
     rate: sympy.Expr
+    reverse: sympy.Expr = sympy.Integer(0)
 
     def __post_init__(self):
         object.__setattr__(self, "rate", _expression(self.rate))
+        object.__setattr__(self, "reverse", _expression(self.reverse))
 
     @property
     def reversible(self) -> bool:
@@ -259,6 +264,8 @@ class Module:
         States that adjust at once so that an expression stays zero: ``{"x": x**2 - y}``. Their table rows are first guesses.
     events : tuple of Event
         What happens when a condition becomes true.
+    exchanges : tuple of Reaction
+        What swaps like for like: no net rate, so only a model with label has them.
     note : str
         One line on what it is and where it comes from.
     """
@@ -269,6 +276,7 @@ class Module:
     rates: Mapping[str, sympy.Expr] = field(default_factory=dict)
     algebraic: Mapping[str, sympy.Expr] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
+    exchanges: tuple[Reaction, ...] = ()
     note: str = ""
 
     def __post_init__(self):

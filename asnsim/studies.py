@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from asnsim.culture import preculture
+from asnsim.culture import preculture, seeded
 from asnsim.errors import DataError, DoseError, suggest
 from asnsim.fit import Experiment, FitProblem, Observable
 from asnsim.library import load_model
@@ -21,7 +21,7 @@ from asnsim.network import Network
 from asnsim.simulation import simulate
 from asnsim.tables import models_folder, read_tsv
 
-__all__ = ["PROTOCOLS", "observations", "published_problem", "relative_error", "seeded", "settled_patient"]
+__all__ = ["PROTOCOLS", "observations", "published_problem", "relative_error", "settled_patient"]
 
 _LOG = (
     "asn_c",
@@ -41,12 +41,6 @@ _LOG = (
 )
 
 
-def seeded(model: Network, cells_per_ml: float, medium_ml: float = 2.0) -> Network:
-    """Return the model with cells at a density in a volume of medium."""
-    litres = medium_ml * 1e-3
-    return model.with_parameters(medium=litres, cytosol=cells_per_ml * medium_ml * model.value("cell_volume"))
-
-
 def _observables() -> dict[str, Observable]:
     return {name: Observable(name, "log") for name in _LOG}
 
@@ -59,8 +53,8 @@ def dmem(asn: float = 0.0) -> Experiment:
 
 def label() -> Experiment:
     """143B from DMEM into fresh DMEM with 1 mM 13C4-Asn at 1e5 cells/mL (concentration and density assumed)."""
-    model = seeded(load_model("tracer_medium", "solid_143b", "dmem").with_parameters(asn_e=1000.0), 1e5)
-    return Experiment("label", model, preculture(model, medium={"asn_e": 0.0}), _observables())
+    model = seeded(load_model("tracer", "solid_143b", "dmem").with_parameters(asn_e_u13c=1000.0), 1e5)
+    return Experiment("label", model, preculture(model, medium={"asn_e_u13c": 0.0}), _observables())
 
 
 def knock_out(withdraw: bool) -> Experiment:

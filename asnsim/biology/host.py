@@ -20,19 +20,23 @@ def pegaspargase() -> Module:
 
     Drug states are amounts (U), because volume and clearance change with the occasion. Every step is cleared by CL, passes
     on by Q, and the last one leaves by Q too. `peg_cleared` closes the balance of the dose. An intramuscular dose goes into
-    `peg_depot`.
+    `peg_depot`. The published slopes with body surface would reach zero at 0.15 m^2 (V) and 0.10 m^2 (CL and Q): below
+    `peg_bsa_floor` of the reference they bend and stay positive. `ada_clearance_factor` is the fold by antibodies.
     """
-    V, CL, Q, bsa, age, female = symbols("peg_V peg_CL peg_Q bsa age female")
+    V, CL, Q, bsa, age, female, floor, antibodies = symbols(
+        "peg_V peg_CL peg_Q bsa age female peg_bsa_floor ada_clearance_factor"
+    )
     ref, v0, cl0, q0, slope_v, slope_cl, slope_age, young, sex = symbols(
         "bsa_reference peg_V_reference peg_CL_reference peg_Q_reference peg_V_bsa_slope peg_CL_bsa_slope peg_CL_age_slope "
         "peg_age_reference peg_CL_female"
     )
     occasion_v, occasion_cl, k_a, depot, F = symbols("peg_V_occasion peg_CL_occasion peg_ka peg_depot peg_F_im")
     older = sympy.Piecewise((age - young, age > young), (0, True))
+    size_v, size_cl = (_floored(1 + slope * (bsa - ref), floor) for slope in (slope_v, slope_cl))
     rules = {
-        "peg_V": v0 * (1 + slope_v * (bsa - ref)) * (1 + occasion_v),
-        "peg_CL": cl0 * (1 + slope_cl * (bsa - ref)) * (1 + slope_age * older) * (1 + sex * female) * (1 + occasion_cl),
-        "peg_Q": q0 * (1 + slope_cl * (bsa - ref)),
+        "peg_V": v0 * size_v * (1 + occasion_v),
+        "peg_CL": cl0 * size_cl * (1 + slope_age * older) * (1 + sex * female) * (1 + occasion_cl) * antibodies,
+        "peg_Q": q0 * size_cl,
     }
     steps = symbols(" ".join(f"peg_{i}" for i in range(1, PEG_STEPS + 1)))
     rates = {"peg_depot": -k_a * depot}
@@ -43,6 +47,11 @@ def pegaspargase() -> Module:
     rates["peg_cleared"] = CL / V * sum(steps) + inflow + (1 - F) * k_a * depot
     rules["asnase_p"] = sum(steps) / V
     return Module("pegaspargase", (), rules, rates, note="14-step de-PEGylation, Wuerthwein 2021")
+
+
+def _floored(x, floor):
+    """Return `x` where it exceeds `floor`; below, an exponential of the same value and slope that stays positive."""
+    return sympy.Piecewise((x, x > floor), (floor * sympy.exp(x / floor - 1), True))
 
 
 def plasma_asparagine() -> Module:
@@ -71,7 +80,7 @@ def plasma_asparagine() -> Module:
         reactions += [
             Reaction(f"{aa}_appearance_p", f"{source} => {aa}_p", share * supply * weight),
             Reaction(f"{aa}_appearance_i", f"{source} => {aa}_i", (1 - share) * supply * weight),
-            Reaction(f"{aa}_plasma_tissue", f"{aa}_p -> {aa}_i", ps * weight * (p - i)),
+            Reaction(f"{aa}_plasma_tissue", f"{aa}_p -> {aa}_i", ps * weight * (p - i), ps * weight * i),
             Reaction(f"{aa}_tissue_use", f"{aa}_i => {source}", symbol(f"CL_tissue_{aa}") * weight * i),
             Reaction(
                 f"asnase_{aa}_p", f"{aa}_p => ${product}_p + $ammonia", michaelis_menten(p, per_unit * drug * part, Km) * plasma
@@ -107,9 +116,9 @@ def marrow_perfusion() -> Module:
     reactions = []
     for aa in ("asn", "gln"):
         outside, inside = symbols(f"{aa}_i {aa}_e")
-        reactions.append(Reaction(f"marrow_{aa}", f"$body_{aa} -> {aa}_e", k * (outside - inside) * medium))
+        reactions.append(Reaction(f"marrow_{aa}", f"$body_{aa} -> {aa}_e", k * (outside - inside) * medium, k * inside * medium))
     for aa in ("asp", "glu", "ser", "arg", "his", "leu"):
         outside, inside = symbols(f"{aa}_p {aa}_e")
-        reactions.append(Reaction(f"marrow_{aa}", f"${aa}_p -> {aa}_e", k * (outside - inside) * medium))
+        reactions.append(Reaction(f"marrow_{aa}", f"${aa}_p -> {aa}_e", k * (outside - inside) * medium, k * inside * medium))
     reactions.append(Reaction("marrow_nh3", "nh3_e => $ammonia", k * symbol("nh3_e") * medium))
     return Module("marrow_perfusion", tuple(reactions), note="perfused fluid around the cells")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from asnsim.kinetics import hill
-from asnsim.network import Module, symbols
+from asnsim.network import Module, symbol, symbols
 
 __all__ = ["mtorc1"]
 
 
 def mtorc1() -> Module:
-    """mTORC1, S6K-P, 4E-BP1-P as fractions, and the share of transport that follows mTORC1.
+    """mTORC1, S6K-P, 4E-BP1-P as fractions, and the shares of transport that follow mTORC1.
 
     Leu and Arg act together through the Rags, Asn and Gln beside them (Meng 2020); the response is cooperative, or
     leucine withdrawal would leave S6K-P at 80 %. Above a coupled share of 0.86 the loop to transport is bistable.
@@ -18,14 +18,14 @@ def mtorc1() -> Module:
     K_leu, K_arg, K_asn, K_gln, w_asn, w_gln, n, K = symbols(
         "K_mtor_leu K_mtor_arg K_mtor_asn K_mtor_gln w_mtor_asn w_mtor_gln n_mtor K_mtor_drive"
     )
-    rate, t_s6k, t_ebp, share, reference, activity = symbols(
-        "k_mtorc1 tau_s6k tau_ebp1 loader_mtor_share mtorc1_reference mtor_kinase_activity"
-    )
+    rate, t_s6k, t_ebp, reference, activity = symbols("k_mtorc1 tau_s6k tau_ebp1 mtorc1_reference mtor_kinase_activity")
     drive = symbols("amino_acid_drive")[0]
     rules = {
         "amino_acid_drive": leu / (K_leu + leu) * arg / (K_arg + arg) + w_asn * asn / (K_asn + asn) + w_gln * gln / (K_gln + gln),
-        "loader_activity": 1 - share + share * m / reference,
     }
+    for carrier in ("loader", "lat1", "cat1"):
+        share = symbol(f"{carrier}_mtor_share")
+        rules[f"{carrier}_mtor"] = 1 - share + share * m / reference
     rates = {
         "mtorc1": rate * (activity * hill(drive, K, n) - m),
         "s6kp": (m - s6kp) / t_s6k,

@@ -52,6 +52,7 @@ def translation() -> Module:
         "mtor_drive": drive,
         "amino_acid_supply": supply,
         "asn_translation": jmax
+        * symbols("translation_abundance")[0]
         * crowding
         * symbols("eif2_brake")[0]
         * symbols("mtor_drive")[0]

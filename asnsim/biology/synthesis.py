@@ -9,13 +9,18 @@ __all__ = ["asns", "aspartate_glutamate", "catabolism"]
 
 
 def asns() -> Module:
-    """ASNS: Asp + Gln + ATP -> Asn + Glu + AMP + PPi, irreversible, inhibited by its product in competition with Asp."""
+    """ASNS: Asp + Gln + ATP -> Asn + Glu + AMP + PPi, irreversible, inhibited by its product in competition with Asp.
+
+    `asns_free` and `asns_uncompetitive` are where inhibitors act (`asnsim.biology.inhibitors`).
+    """
     enzyme, asp, gln, glu, asn, atp, cytosol = symbols("asns asp_c gln_c glu_c asn_c atp_c cytosol")
     kcat, Km_asp, Km_gln, Km_atp, Ki_asn, Ki_glu = symbols(
         "kcat_asns Km_asns_asp Km_asns_gln Km_asns_atp Ki_asns_asn Ki_asns_glu"
     )
-    eps = symbol("empty_eps")
-    rate = ordered_ping_pong(kcat, enzyme, asp, gln, atp, asn, glu, Km_asp, Km_gln, Km_atp, Ki_asn, Ki_glu, eps)
+    eps, bound, free = symbols("empty_eps asns_uncompetitive asns_free")
+    rate = ordered_ping_pong(
+        kcat, enzyme * free, asp, gln, atp, asn, glu, Km_asp, Km_gln, Km_atp, Ki_asn, Ki_glu, eps, uncompetitive=bound
+    )
     return Module(
         "asns",
         (Reaction("asns_flux", "asp_c + gln_c + $atp_c => asn_c + glu_c + $amp_c", symbol("asns_rate") * cytosol),),
@@ -37,6 +42,8 @@ def aspartate_glutamate() -> Module:
     Vmax_gls, Km_gls, k_glu, Vmax_gs, K_gs, Km_gs, source = symbols(
         "Vmax_gls Km_gls k_glu_loss Vmax_gs K_gs_repression Km_gs_glu glu_source"
     )
+    Vmax_gls = Vmax_gls * symbol("gls_abundance") * symbol("gls_activity")
+    Vmax_gs = Vmax_gs * symbol("gs_abundance")
     reactions = (
         Reaction("asp_synthesis", "glu_c => asp_c + $carbon", michaelis_menten(glu, Vmax_got * etc * got, K_got) * cytosol),
         Reaction("asp_loss", "asp_c => 4 $carbon + $nitrogen", k_asp * asp * cytosol),
