@@ -15,8 +15,10 @@ from typing import Annotated
 
 import typer
 
+from asnsim.cli_models import calibrate, export, models, show, validate
+from asnsim.cli_options import Csv, Doses, Figure, Names, Overlays, Preculture, Recipe, Rtol, Set, Without, model_of
 from asnsim.console import check_targets, fail, progress_bar, show_table, wrote
-from asnsim.errors import AsnsimError, DataError, ModelError
+from asnsim.errors import AsnsimError, DataError
 
 __all__ = ["app", "main"]
 
@@ -28,40 +30,7 @@ app = typer.Typer(
     "Times and doses take units: '48 h', '14 d', '2500 U/m^2 into peg_1 at 1 d'.",
 )
 
-Recipe = Annotated[str, typer.Argument(help="Recipe (see: asnsim models) or path of a .toml file.")]
-Overlays = Annotated[list[str] | None, typer.Argument(help="Parameter tables over the recipe, in order.", show_default=False)]
-Without = Annotated[list[str] | None, typer.Option("--without", help="Module to leave out; repeatable.", show_default=False)]
-Set = Annotated[list[str] | None, typer.Option("--set", help="name=value with unit; repeatable.", show_default=False)]
-Doses = Annotated[
-    list[str] | None,
-    typer.Option("--dose", help="'1000 U into asnase_e at 24 h over 1 h every 7 d times 2'; repeatable.", show_default=False),
-]
-Preculture = Annotated[str, typer.Option(help="Time in the clamped medium before 0, such as '400 h'; none if empty.")]
-Names = Annotated[str, typer.Option(help="States, rules or fluxes, separated by commas.", show_default=False)]
-Csv = Annotated[Path | None, typer.Option("--csv", help="Write the numbers as CSV.", show_default=False)]
-Figure = Annotated[Path | None, typer.Option("--figure", help="Write a figure (.png, .svg, .pdf).", show_default=False)]
-Rtol = Annotated[float, typer.Option(min=1e-12, max=1e-2, help="Relative tolerance of the solver.")]
-
 _PREFERRED = ("asn_e", "asn_c", "asn_p", "asn_csf", "asnase_p", "asnase_e", "cells")
-
-
-def _model(recipe: str, overlays: Sequence[str] | None, without: Sequence[str] | None, settings: Sequence[str] | None = None):
-    from asnsim.library import load_model
-
-    model = load_model(recipe, *(overlays or ()), without=tuple(without or ()))
-    if not settings:
-        return model
-    from asnsim.fit.recipe import with_texts
-
-    values = {}
-    for text in settings:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip() or not value.strip():
-            raise ModelError(f"'{text}' does not set anything; write for example --set 'asn_e=50 umol/L'")
-        if name.strip() in values:
-            raise ModelError(f"'{name.strip()}' is set twice; give one value")
-        values[name.strip()] = value.strip()
-    return with_texts(model, values)
 
 
 def _regimen(doses: Sequence[str] | None):
@@ -136,63 +105,8 @@ def _root(
         typer.echo(context.get_help())
 
 
-@app.command()
-def models(csv: Csv = None, figure: Figure = None) -> None:
-    """List recipes, overlays and methods; --figure draws how large the recipes are."""
-    check_targets(csv, figure)
-    from asnsim.library import list_overlays, list_recipes, load_model, read_recipe
-    from asnsim.tables import models_folder, write_table
-
-    folder = models_folder()
-    rows = [("recipe", name, read_recipe(name).title) for name in list_recipes()]
-    for name in list_overlays():
-        first = (folder / "parameters" / f"{name}.tsv").read_text(encoding="utf-8").partition("\n")[0]
-        rows.append(("overlay", name, first.lstrip("# ") if first.startswith("#") else ""))
-    methods = sorted(path.stem for path in (folder / "methods").glob("*.toml"))
-    rows += [("method", name, "LC-MS/MS method") for name in methods if not name.startswith("bench_")]
-    show_table(("kind", "name", "what it is"), rows)
-    if csv:
-        wrote(write_table(csv, ("kind", "name", "what it is"), rows))
-    if figure:
-        from asnsim.plots_structure import plot_sizes
-
-        loaded = [load_model(name) for name in list_recipes()]
-        plot_sizes({m.name: (len(m.states), len(m.reactions), len(m.constants)) for m in loaded}, figure)
-        wrote(figure)
-
-
-def _numbers_and_structure(model, csv: Path | None, figure: Path | None) -> None:
-    """Write a model's numbers as CSV and its stoichiometry as a figure, where asked."""
-    if csv:
-        from asnsim.tables import write_table
-
-        columns = ("name", "value", "unit", "lower", "upper", "spread", "status", "source", "note")
-        write_table(csv, columns, [[getattr(p, column) for column in columns] for p in model.parameters.values()])
-    if figure:
-        from asnsim.plots_structure import plot_structure
-
-        plot_structure(model, figure)
-
-
-@app.command()
-def show(
-    recipe: Recipe,
-    overlays: Overlays = None,
-    without: Without = None,
-    latex: Annotated[bool, typer.Option("--latex", help="The differential equations as LaTeX instead.")] = False,
-    csv: Csv = None,
-    figure: Figure = None,
-) -> None:
-    """Print a model as Antimony or LaTeX; --csv writes its numbers, --figure draws its stoichiometry."""
-    check_targets(csv, figure)
-    model = _model(recipe, overlays, without)
-    if latex:
-        from asnsim.equations import build_equations
-
-        typer.echo(build_equations(model).latex())
-    else:
-        typer.echo(str(model), nl=False)
-    _numbers_and_structure(model, csv, figure)
+for _command in (models, show, validate, calibrate, export):
+    app.command()(_command)
 
 
 @app.command()
@@ -211,7 +125,7 @@ def simulate(
 ) -> None:
     """Run a model, with doses; print, draw or write quantities."""
     check_targets(csv, figure)
-    run = _simulate(_model(recipe, overlays, without, set_), dose, until, preculture, rtol=rtol)
+    run = _simulate(model_of(recipe, overlays, without, set_), dose, until, preculture, rtol=rtol)
     chosen = _chosen(run, names)
     rows = []
     for name in chosen:
@@ -234,7 +148,7 @@ def _patient(line: str, product: str, settings: Sequence[str]):
     for option, overlay, mark in (("line", line, "cell_volume"), ("product", product, "glutaminase_share")):
         if mark not in read_parameters(overlay):
             raise DataError(f"--{option} '{overlay}' is not the overlay of a {option}: it does not say '{mark}'")
-    return settled_patient(_model("dosing", (product, line), (), settings))
+    return settled_patient(model_of("dosing", (product, line), (), settings))
 
 
 @app.command()
@@ -330,7 +244,7 @@ def measure(
     from asnsim.tables import write_table
 
     moments = parse_times(times)
-    run = _simulate(_model(recipe, overlays, without, set_), dose, until or f"{max(moments)!r} h", preculture)
+    run = _simulate(model_of(recipe, overlays, without, set_), dose, until or f"{max(moments)!r} h", preculture)
     for moment in moments:
         if not run.t[0] <= moment <= run.t[-1]:
             raise DataError(f"a sample at {moment:g} h lies outside the run, {run.t[0]:g} to {run.t[-1]:g} h; set --until later")
@@ -425,7 +339,7 @@ def crosscheck(
     """Compare every state with libRoadRunner."""
     from asnsim.io.crosscheck import crosscheck as check
 
-    result = check(_model(recipe, overlays, without), _regimen(dose) if dose else None, until or None, rtol)
+    result = check(model_of(recipe, overlays, without), _regimen(dose) if dose else None, until or None, rtol)
     table = result.table()
     show_table(list(table.columns), table.head(10).astype(object).to_numpy().tolist(), "ten worst states")
     typer.echo(str(result))
@@ -436,26 +350,6 @@ def crosscheck(
 
         plot_crosscheck(result, figure)
         wrote(figure)
-
-
-@app.command()
-def export(
-    words: Annotated[list[str], typer.Argument(metavar="RECIPE [OVERLAY]... PATH", help="Model; .ant, .xml or .py to write.")],
-    without: Without = None,
-    csv: Csv = None,
-    figure: Figure = None,
-) -> None:
-    """Write a model as Antimony, SBML or NumPy; --csv writes its numbers, --figure draws its stoichiometry."""
-    check_targets(csv, figure)
-    from asnsim.io import write
-
-    if len(words) < 2:
-        raise ModelError("export needs a recipe and a path, such as: asnsim export cell rpmi cell.xml")
-    model = _model(words[0], words[1:-1], without)
-    wrote(write(model, words[-1]))
-    _numbers_and_structure(model, csv, figure)
-    for path in (csv, figure):
-        wrote(path)
 
 
 @app.command()

@@ -58,7 +58,9 @@ def labelled(
         The same with isotopologues; totals are rules of their old names, and so is the net rate of every split reaction.
     """
     modules = list(modules)
-    present = {name for m in modules for r in m.reactions for side in r.sides for _, name, fixed in side if not fixed} & set(_POOLS)
+    present = {name for m in modules for r in m.reactions for side in r.sides for _, name, fixed in side if not fixed} & set(
+        _POOLS
+    )
     residues = {moiety: residues[moiety] for moiety in _MARKS}
     changed = [_split_module(module, present, residues) for module in modules]
     changed.append(_totals(present, modules))
@@ -82,9 +84,7 @@ def _unlabelled(row: Parameter, name: str) -> Parameter:
 
 def _totals(present: set[str], modules: list[Module]) -> Module:
     """Totals under their old names, and what a tracer experiment reads."""
-    rules = {
-        name: sum(symbol(f"{name}_{suffix}") for suffix in ISOTOPOLOGUES[_POOLS[name]]) for name in sorted(present)
-    }
+    rules = {name: sum(symbol(f"{name}_{suffix}") for suffix in ISOTOPOLOGUES[_POOLS[name]]) for name in sorted(present)}
     carbon = symbol("asn_c_u13c") + symbol("asn_c_u13c_n15")
     amide = symbol("asn_c_n15") + symbol("asn_c_u13c_n15")
     rules["asn_label"] = carbon / (symbol("asn_c") + symbol(_FLOOR))
@@ -130,7 +130,9 @@ def _carried(name: str, present: set[str]) -> tuple[str, ...]:
 def _split(name: str, sides, rate: sympy.Expr, present: set[str], residues: Mapping[str, float]) -> list[Reaction]:
     """One irreversible reaction as one per combination of its reactants' isotopologues."""
     left, right = sides
-    slots = [(place, moiety) for place, (_, reactant, fixed) in enumerate(left) if not fixed for moiety in _carried(reactant, present)]
+    slots = [
+        (place, moiety) for place, (_, reactant, fixed) in enumerate(left) if not fixed for moiety in _carried(reactant, present)
+    ]
     found = []
     for choice in product(*(ISOTOPOLOGUES[moiety] for _, moiety in slots)):
         chosen = dict(zip(slots, choice, strict=True))

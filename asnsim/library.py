@@ -18,7 +18,18 @@ from asnsim.populations import Population, held, own_names, population_parameter
 from asnsim.tables import Row, find_model_file, models_folder, read_toml, read_tsv
 from asnsim.units import dimension_text, unit
 
-__all__ = ["Overlay", "Recipe", "list_overlays", "list_recipes", "load_model", "load_species", "read_overlay", "read_parameters", "read_recipe"]
+__all__ = [
+    "Overlay",
+    "Recipe",
+    "list_overlays",
+    "list_recipes",
+    "load_model",
+    "load_species",
+    "overlay_title",
+    "read_overlay",
+    "read_parameters",
+    "read_recipe",
+]
 
 STATUSES = ("measured", "derived", "fitted", "assumed")
 _COLUMNS = ("name", "value", "unit", "lower", "upper", "spread", "source", "status", "note")
@@ -143,6 +154,8 @@ def _population(path: Path, name: str, content: dict) -> Population:
     fluid = content.get("fluid", "shared")
     if not isinstance(fluid, str):
         raise DataError(f"{path.name}: 'fluid' of population '{name}' must be 'shared', 'own' or the suffix of a fluid")
+    if fluid not in ("shared", "own") and f"asn_{fluid}" not in load_species():
+        raise DataError(f"{path.name}: population '{name}' faces fluid '{fluid}', but there is no 'asn_{fluid}'")
     modules, tables = (_names(path, content, key, needed=True) for key in ("modules", "tables"))
     return Population(name, modules, tables, fluid, _names(path, content, "held"))
 
@@ -186,6 +199,15 @@ def load_species() -> dict[str, Species]:
         )
         for name, row in plain.items()
     }
+
+
+def overlay_title(name: str) -> str:
+    """Return what an overlay is, in a line: its title, or the comment its table begins with."""
+    overlay = read_overlay(name)
+    if overlay.title:
+        return overlay.title
+    first = find_model_file("parameters", name, ".tsv").read_text(encoding="utf-8").partition("\n")[0]
+    return first.lstrip("# ") if first.startswith("#") else ""
 
 
 def read_parameters(name: str) -> dict[str, tuple[Row, Parameter]]:

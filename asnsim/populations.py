@@ -60,7 +60,11 @@ def held(module: Module, names: Iterable[str]) -> Module:
 
 
 def own_names(
-    population: Population, modules: Iterable[Module], shared: Iterable[Module], species: Mapping[str, Species], numbers: Iterable[str]
+    population: Population,
+    modules: Iterable[Module],
+    shared: Iterable[Module],
+    species: Mapping[str, Species],
+    numbers: Iterable[str],
 ) -> dict[str, str]:
     """Map every name the population owns to its name in the model.
 
@@ -97,6 +101,8 @@ def own_names(
             names[name] = name + suffix
     if fluid == "own":
         names["medium"] = f"medium{suffix}"
+    elif fluid != "shared":
+        names["medium"] = species[f"asn_{fluid}"].compartment
     return names
 
 
@@ -134,12 +140,13 @@ def renamed(module: Module, names: Mapping[str, str], suffix: str) -> Module:
 
 def population_species(species: Mapping[str, Species], names: Mapping[str, str], population: Population) -> dict[str, Species]:
     """Return the species of a population, in its compartments."""
-    return {
-        new: Species(new, f"{species[old].name} ({population.name})", names.get(species[old].compartment, species[old].compartment),
-                     species[old].carbon, species[old].nitrogen)
-        for old, new in names.items()
-        if old in species and new not in species
-    }  # fmt: skip
+    found = {}
+    for old, new in names.items():
+        if old in species and new not in species:
+            one = species[old]
+            place = names.get(one.compartment, one.compartment)
+            found[new] = replace(one, id=new, name=f"{one.name} ({population.name})", compartment=place)
+    return found
 
 
 def population_parameters(numbers: Mapping[str, Parameter], names: Mapping[str, str]) -> dict[str, Parameter]:

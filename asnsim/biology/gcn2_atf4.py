@@ -60,7 +60,8 @@ def gcn2_atf4() -> Module:
         "trib3": (chop - trib3) / t_trib3,
         "asns_premrna": (promoter - pre) / lag,
         "asns_mrna": d_r * (pre - (1 - stabilised * gcn2) * asns_mrna),
-        "asns": abundance * unit_copies * per_copy / reference * (d_e + mu_ref) * privileged / j_ref * asns_mrna - (d_e + growth) * asns,
+        "asns": abundance * unit_copies * per_copy / reference * (d_e + mu_ref) * privileged / j_ref * asns_mrna
+        - (d_e + growth) * asns,
         "snat2_level": (1 + fold_s * hill(eif2p, K_s, n_s) - snat2) / t_s,
     }
     return Module("gcn2_atf4", (), rules, rates, note="GCN2-eIF2-ATF4 and its targets; leave out to switch induction off")
@@ -91,7 +92,7 @@ def isr_programme() -> Module:
 
 
 def promoter_memory() -> Module:
-    """A slow opening of the ASNS promoter under lasting ATF4: resistant MOLT-4 keep ASNS for weeks after the drug (Aslanian 2001)."""
+    """A slow opening of the ASNS promoter under lasting ATF4: resistant MOLT-4 keep ASNS for weeks (Aslanian 2001)."""
     memory, output, K, tau = symbols("promoter_memory atf4_output K_memory_atf4 tau_memory")
     rate = (hill(output, K, 4) - memory) / tau
     return Module("promoter_memory", (), {}, {"promoter_memory": rate}, note="slow, epigenetic: weeks")

@@ -81,7 +81,11 @@ def system_n() -> Module:
     """
     ratio = symbol("sodium_ratio") * symbol("proton_ratio")
     return _symport(
-        "system_n", ("asn", "gln", "his", "ser"), _capacity("system_n"), ratio, "SLC38A3/A5: Na symport, H antiport, electroneutral"
+        "system_n",
+        ("asn", "gln", "his", "ser"),
+        _capacity("system_n"),
+        ratio,
+        "SLC38A3/A5: Na symport, H antiport, electroneutral",
     )
 
 
@@ -132,9 +136,7 @@ def asct2() -> Module:
     One K_in/K_out for all substrates: a ratio of its own for Asn would be a perpetual-motion machine.
     """
     (asymmetry,) = symbols("asct2_asymmetry")
-    return _antiporter(
-        "asct2", ("asn", "gln", "ser"), _capacity("asct2"), lambda aa: asymmetry, "SLC1A5, obligate antiport"
-    )
+    return _antiporter("asct2", ("asn", "gln", "ser"), _capacity("asct2"), lambda aa: asymmetry, "SLC1A5, obligate antiport")
 
 
 def lat1() -> Module:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from asnsim.culture import preculture, seeded
 from asnsim.dosing import Regimen
 from asnsim.library import load_model, read_parameters
-from asnsim.network import Network
+from asnsim.network import Network, Parameter
 from asnsim.simulation import simulate
 from asnsim.solvers import NDF
 from asnsim.trajectory import Trajectory
 
-__all__ = ["Load", "cultured", "crossing", "fold", "growth", "uptake"]
+__all__ = ["Load", "cultured", "crossing", "fold", "growth", "shipped", "uptake"]
 
 _TABLES = ("body", "base", "experiments")
 _SOLVER = NDF(rtol=1e-7)
+
+
+@lru_cache(maxsize=1)
+def shipped() -> dict[str, Parameter]:
+    """Return the numbers a protocol can be run with others of: those of the recipes, and strengths of treatments."""
+    return {name: parameter for table in _TABLES for name, (_, parameter) in read_parameters(table).items()}
 
 
 class Load:
@@ -33,7 +40,7 @@ class Load:
 
     def __init__(self, values: Mapping[str, float] | None = None):
         self.values = dict(values or {})
-        self._shipped = {name: p.value for table in _TABLES for name, (_, p) in read_parameters(table).items()}
+        self._shipped = {name: parameter.value for name, parameter in shipped().items()}
 
     def __call__(self, recipe: str, *overlays: str, without: Iterable[str] = ()) -> Network:
         """Return a recipe with overlays and the numbers under test."""

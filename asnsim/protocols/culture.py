@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from asnsim.dosing import Regimen
 from asnsim.protocols.bench import Load, crossing, cultured, growth, uptake
 from asnsim.trajectory import Trajectory
 
-__all__ = ["fed", "knock_out", "v02", "v03", "v04", "v05", "v06", "v07", "v09", "v10", "v11", "v12", "v13", "v14", "v20", "v21", "v28"]
+__all__ = [
+    "fed", "knock_out", "v02", "v03", "v04", "v05", "v06", "v07", "v09", "v10", "v11", "v12", "v13", "v14", "v20", "v21",
+]  # fmt: skip
 
 _POOLS = ("asn", "asp", "gln", "glu", "ser", "arg", "his", "leu")
 #: Serum brings 10 % of its own Asn: 30-50 umol/L in the serum of calves, as in plasma (assumed).
@@ -160,14 +161,3 @@ def v21(load: Load) -> dict[str, float]:
         ]
         read[line] = rates[1] / rates[0]
     return read
-
-
-def v28(load: Load) -> dict[str, float]:
-    """Minutes from 380 to 1 umol/L of Asn in RPMI with 1 U/mL asparaginase, hardly any cells."""
-    model = load("cell", "rpmi", "pegaspargase")
-    times = np.linspace(0.0, 0.1, 2001)
-    run = cultured(model, 0.1, 10.0, doses=Regimen.single(1000.0 * 2e-3, "asnase_e"), times=times)
-    asn = run["asn_e"][-len(times) :]
-    below = int(np.flatnonzero(asn < 1.0)[0])
-    share = np.log(asn[below - 1]) / (np.log(asn[below - 1]) - np.log(asn[below]))
-    return {"minutes": float(times[below - 1] + share * (times[below] - times[below - 1])) * 60.0}

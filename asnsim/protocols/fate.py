@@ -108,7 +108,10 @@ def v47(load: Load) -> dict[str, float]:
 
 
 def v48(load: Load) -> dict[str, float]:
-    """Growth of a solid tumour with intact ASNS over two weeks after one dose of asparaginase, over untreated."""
-    dosed, plain = (_patient(load, dose=dose) for dose in ("2500 U/m^2", None))
-    rates = [np.log(run.at(336.0)["cytosol_tumour"] / run.at(0.0)["cytosol_tumour"]) for run in (dosed, plain)]
+    """Growth of a small solid tumour with intact ASNS over four days after one dose of asparaginase, over untreated.
+
+    Four days, in which it stays far from filling its niche; the activity is at its highest then.
+    """
+    dosed, plain = (_patient(load, until=96.0, dose=dose) for dose in ("2500 U/m^2", None))
+    rates = [np.log(run.at(96.0)["cytosol_tumour"] / run.at(0.0)["cytosol_tumour"]) for run in (dosed, plain)]
     return {"growth": float(rates[0] / rates[1])}

@@ -33,7 +33,11 @@ def v22(load: Load) -> dict[str, float]:
     """ASNS message of HepG2 12 h after glucose is taken away, over before; glucose removal is an eIF2 kinase input."""
     model = load("cell", "dmem", "hepg2")
     run = cultured(
-        model, 16.0, 1e5, changes=[(0.0, {"eif2_kinase_input": load.number("glucose_removal_kinase")})], times=[0.0, 8.0, 12.0, 16.0]
+        model,
+        16.0,
+        1e5,
+        changes=[(0.0, {"eif2_kinase_input": load.number("glucose_removal_kinase")})],
+        times=[0.0, 8.0, 12.0, 16.0],
     )
     start = run.at(0.0, "before")["asns_mrna"]
     return {f"mrna_{t:.0f}": run.at(t)["asns_mrna"] / start for t in (8.0, 12.0, 16.0)}
