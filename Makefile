@@ -6,7 +6,7 @@ EXTRAS ?= lab,dev
 STAMP  := $(VENV)/.make-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint conformance bench bench-peers pages lock wheel clean
+.PHONY: help setup demo test lint conformance calibrate validate bench bench-peers pages lock wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,6 +31,13 @@ test: lint ## lint, then all tests
 
 conformance: $(STAMP) ## long suites; one TOTAL line each
 	$(BIN)/python tests/conformance/run.py
+
+calibrate: $(STAMP) ## fit the models' weakly known numbers to the calibrate observations; writes them into models/ (some minutes)
+	$(BIN)/asnsim calibrate --write
+	$(BIN)/python -m asnsim.io.pages
+
+validate: $(STAMP) ## simulate every published observation; writes models/validation.md and its figure
+	$(BIN)/asnsim validate --report models/validation.md --figure examples/figures/validation.png
 
 bench: $(STAMP) ## coverage of fitted kinetics and concentrations; speed against every peer that is installed
 	$(BIN)/python benchmarks/bench_recovery.py

@@ -17,7 +17,7 @@ from scipy.optimize import least_squares
 from asnsim.errors import AsnsimError, DataError
 from asnsim.protocols import PROTOCOLS
 from asnsim.protocols.bench import Load, uptake
-from asnsim.protocols.culture import fed, knock_out
+from asnsim.protocols.culture import double_knock_out, fed
 from asnsim.tables import Row, models_folder, read_tsv
 from asnsim.units import unit
 
@@ -217,10 +217,10 @@ def _culture(load: Load) -> list[float]:
     for row in _culture_rows():
         name, observable = row["protocol"], row["observable"]
         if name not in runs:
-            runs[name] = knock_out(load) if name == "knock_out" else fed(load, {"dmem": 0.0, "dmem_asn": 1000.0}[name])
+            runs[name] = double_knock_out(load) if name == "knock_out" else fed(load, {"dmem": 0.0, "dmem_asn": 1000.0}[name])
         time = row.number("time")
         kind, _, aa = observable.partition("_")
-        value = uptake(runs[name], aa, time) if kind == "uptake" else runs[name].at(time)[observable]
+        value = uptake(runs[name], aa, time, "before") if kind == "uptake" else runs[name].at(time)[observable]
         residuals.append(np.log(max(value, 1e-12) / row.number("value")) / row.number("sd_log"))
     return residuals
 

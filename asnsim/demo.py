@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asnsim.culture import preculture
+from asnsim.culture import preculture, seeded
 from asnsim.dosing import Regimen
 from asnsim.fit import Experiment, FitProblem, FitResult, Observable, fit
 from asnsim.io import mzml
@@ -21,7 +21,7 @@ from asnsim.network import Network
 from asnsim.plots import plot_batch, plot_depletion, plot_fit, plot_trajectory
 from asnsim.quantify import Quantification, quantify
 from asnsim.simulation import simulate
-from asnsim.studies import observations, published_problem, seeded, settled_patient
+from asnsim.studies import observations, published_problem, settled_patient
 from asnsim.tables import write_table, write_text
 from asnsim.trajectory import Trajectory
 

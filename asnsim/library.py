@@ -31,6 +31,8 @@ __all__ = [
     "read_recipe",
 ]
 
+#: Parameter tables that are parts of recipes, or of protocols, and no overlays.
+_RECIPE_TABLES = frozenset("base body coculture experiments liver niche_marrow niche_tumour patient teaching".split())
 STATUSES = ("measured", "derived", "fitted", "assumed")
 _COLUMNS = ("name", "value", "unit", "lower", "upper", "spread", "source", "status", "note")
 
@@ -94,9 +96,15 @@ def list_recipes() -> list[str]:
 
 
 def list_overlays() -> list[str]:
-    """Return the names of the overlays that come with asnsim: parameter tables, and files that also change modules."""
-    tables = (models_folder() / "parameters").glob("*.tsv")
-    return sorted({path.stem for path in (*tables, *(models_folder() / "overlays").glob("*.toml"))})
+    """Return the names of the overlays that come with asnsim: lines, media, products, genotypes, drugs, mechanisms.
+
+    Tables that only recipes or other overlays read are left out.
+    """
+    folder = models_folder()
+    changing = {path.stem for path in (folder / "overlays").glob("*.toml")}
+    inner = {table for name in changing for table in read_overlay(name).tables if table not in changing}
+    tables = {path.stem for path in (folder / "parameters").glob("*.tsv")} - inner - _RECIPE_TABLES
+    return sorted(tables | changing)
 
 
 def _names(path: Path, content: dict, key: str, needed: bool = False) -> tuple[str, ...]:

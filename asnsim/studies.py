@@ -21,7 +21,10 @@ from asnsim.network import Network
 from asnsim.simulation import simulate
 from asnsim.tables import models_folder, read_tsv
 
-__all__ = ["PROTOCOLS", "observations", "published_problem", "relative_error", "settled_patient"]
+#: ``load(recipe, *overlays)`` -> Network; `load_model`, or one that puts other numbers under test.
+Loader = Callable[..., Network]
+
+__all__ = ["PROTOCOLS", "dmem", "knock_out", "label", "observations", "published_problem", "relative_error", "settled_patient"]
 
 _LOG = (
     "asn_c",
@@ -45,21 +48,21 @@ def _observables() -> dict[str, Observable]:
     return {name: Observable(name, "log") for name in _LOG}
 
 
-def dmem(asn: float = 0.0) -> Experiment:
+def dmem(asn: float = 0.0, load: Loader = load_model) -> Experiment:
     """143B in DMEM with some Asn, two days from 4e4 cells/mL (assumed seeding), precultured in the same medium."""
-    model = seeded(load_model("cell", "solid_143b", "dmem").with_parameters(asn_e=asn), 4e4)
+    model = seeded(load("cell", "dmem", "solid_143b").with_parameters(asn_e=asn), 4e4)
     return Experiment("dmem_asn" if asn else "dmem", model, preculture(model), _observables())
 
 
-def label() -> Experiment:
+def label(load: Loader = load_model) -> Experiment:
     """143B from DMEM into fresh DMEM with 1 mM 13C4-Asn at 1e5 cells/mL (concentration and density assumed)."""
-    model = seeded(load_model("tracer", "solid_143b", "dmem").with_parameters(asn_e_u13c=1000.0), 1e5)
+    model = seeded(load("tracer", "dmem", "solid_143b").with_parameters(asn_e_u13c=1000.0), 1e5)
     return Experiment("label", model, preculture(model, medium={"asn_e_u13c": 0.0}), _observables())
 
 
-def knock_out(withdraw: bool) -> Experiment:
+def knock_out(withdraw: bool, load: Loader = load_model) -> Experiment:
     """143B GOT1/2 double knock-out fed 20 mM Asp, 1e5 cells/mL for a day, then fresh medium without or with Asp."""
-    model = seeded(load_model("cell", "solid_143b", "dmem").with_parameters(got_activity=0.0, asp_e=20000.0), 1e5)
+    model = seeded(load("cell", "dmem", "solid_143b", "got_dko").with_parameters(asp_e=20000.0), 1e5)
     outside = {name: model.value(name) for name in model.states if name.endswith("_e") and name != "asnase_e"}
     fresh = outside | ({"asp_e": 0.0} if withdraw else {})
     folds = {
@@ -94,7 +97,7 @@ PROTOCOLS: dict[str, Callable[[], Experiment]] = {
 
 
 def observations(rows: Iterable[str] | None = None) -> tuple[pd.DataFrame, Measurements]:
-    """Read ``models/observations.tsv``.
+    """Read ``models/culture_data.tsv``, the rows whose protocol stands here.
 
     Parameters
     ----------
@@ -114,14 +117,14 @@ def observations(rows: Iterable[str] | None = None) -> tuple[pd.DataFrame, Measu
         If a row is asked for that the table lacks.
     """
     table = read_tsv(
-        models_folder() / "observations.tsv",
+        models_folder() / "culture_data.tsv",
         ("row", "protocol", "time", "observable", "value", "unit", "sd_log", "kind", "source"),
     )
     known = dict.fromkeys(row["row"] for row in table)
     for name in rows or ():
         if name not in known:
-            raise DataError(f"'{name}' is not a row of observations.tsv{suggest(name, known)}")
-    kept = [row for row in table if rows is None or row["row"] in set(rows)]
+            raise DataError(f"'{name}' is not a row of culture_data.tsv{suggest(name, known)}")
+    kept = [row for row in table if row["protocol"] in PROTOCOLS and (rows is None or row["row"] in set(rows))]
     frame = pd.DataFrame(
         {
             **{name: [row[name] for row in kept] for name in ("row", "protocol", "observable", "unit", "kind", "source")},

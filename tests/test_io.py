@@ -60,7 +60,7 @@ def test_page_survives_libantimony(recipe, sbml):
     np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-14 * np.abs(theirs).max())
 
 
-@pytest.mark.parametrize("recipe", ["teaching", "cell", "dosing", "tracer_medium"])
+@pytest.mark.parametrize("recipe", ["teaching", "cell", "dosing", "tracer", "coculture", "isr_programme", "body_pk", "patient"])
 def test_crosscheck_with_default_dose(recipe):
     model = asnsim.load_model(recipe)
     result = crosscheck(model, rtol=1e-8)

@@ -29,7 +29,7 @@ __all__ = ["FLOOR", "CrossCheck", "crosscheck", "default_horizon", "default_regi
 FLOOR = 1e-6
 #: libRoadRunner runs this much tighter than we do, so that the deviation shows our error and not CVODE's.
 TIGHTER = 1e-2
-_HORIZONS = {"teaching": 168.0, "cell": 48.0, "tracer_medium": 48.0, "dosing": 672.0}
+_HORIZONS = {"teaching": 168.0, "dosing": 672.0, "body_pk": 672.0, "patient": 672.0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ import numpy as np
 
 from asnsim.culture import preculture, seeded
 from asnsim.dosing import Regimen
+from asnsim.fit import Experiment
 from asnsim.library import load_model, read_parameters
 from asnsim.network import Network, Parameter
 from asnsim.simulation import simulate
 from asnsim.solvers import NDF
 from asnsim.trajectory import Trajectory
 
-__all__ = ["Load", "cultured", "crossing", "fold", "growth", "shipped", "uptake"]
+__all__ = ["Load", "cultured", "crossing", "fold", "followed", "growth", "shipped", "uptake"]
 
 _TABLES = ("body", "base", "experiments")
 _SOLVER = NDF(rtol=1e-7)
@@ -98,15 +99,20 @@ def cultured(
     return simulate(model, regimen, until, start=-400.0, times=[0.0, until] if times is None else times, solver=_SOLVER)
 
 
+def followed(experiment: Experiment, times: Sequence[float]) -> Trajectory:
+    """Run an experiment of `asnsim.studies` from its preculture to the last time."""
+    return simulate(experiment.model, experiment.regimen, max(times), start=-400.0, times=times, solver=_SOLVER)
+
+
 def growth(run: Trajectory, start: float, end: float) -> float:
     """Return the mean growth rate of cell number between two output times, 1/h; negative when they die."""
     cells = [run.at(t)["cytosol"] for t in (start, end)]
     return float(np.log(cells[1] / cells[0]) / (end - start))
 
 
-def uptake(run: Trajectory, aa: str, time: float) -> float:
+def uptake(run: Trajectory, aa: str, time: float, side: str = "after") -> float:
     """Return the net flux of an amino acid from medium into cells, umol/h per L of cell water."""
-    values = run.at(time)
+    values = run.at(time, side)
     total = 0.0
     for reaction in run.model.reactions:
         net = reaction.stoichiometry

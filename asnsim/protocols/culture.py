@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from asnsim.protocols.bench import Load, crossing, cultured, growth, uptake
+from asnsim.protocols.bench import Load, crossing, cultured, fold, followed, growth, uptake
+from asnsim.studies import dmem, knock_out, label
 from asnsim.trajectory import Trajectory
 
 __all__ = [
-    "fed", "knock_out", "v02", "v03", "v04", "v05", "v06", "v07", "v09", "v10", "v11", "v12", "v13", "v14", "v20", "v21",
+    "double_knock_out", "fed", "v02", "v03", "v04", "v05", "v06", "v07", "v09", "v10", "v11", "v12", "v13", "v14", "v20", "v21",
 ]  # fmt: skip
 
 _POOLS = ("asn", "asp", "gln", "glu", "ser", "arg", "his", "leu")
@@ -39,14 +40,15 @@ def v04(load: Load) -> dict[str, float]:
 
 
 def v05(load: Load) -> dict[str, float]:
-    """Differentiated brown adipocytes with 1 mM Asn for a day against without, in the medium they had conditioned.
+    """Differentiated brown adipocytes with 1 mM Asn for half a day against without, in the medium they had conditioned.
 
-    A confluent dish that does not grow (5e5 cells/mL, assumed) in DMEM with serum, last changed two days before.
+    A confluent dish that does not grow (5e5 cells/mL, assumed) in DMEM with serum, last changed two days before. The row says
+    hours to a day; `asn_fold_24` is what a whole day gives.
     """
     model = load("cell", "dmem", "brown_adipocyte").with_parameters(asn_e=_SERUM_ASN)
-    plain = cultured(model, 72.0, 5e5, times=[48.0, 72.0])
-    fed = cultured(model, 72.0, 5e5, changes=[(48.0, {"asn_e": plain.at(48.0)["asn_e"] + 1000.0})], times=[72.0])
-    return {"asn_fold": fed.at(72.0)["asn_c"] / plain.at(72.0)["asn_c"]}
+    plain = cultured(model, 72.0, 5e5, times=[48.0, 60.0, 72.0])
+    fed = cultured(model, 72.0, 5e5, changes=[(48.0, {"asn_e": plain.at(48.0)["asn_e"] + 1000.0})], times=[60.0, 72.0])
+    return {name: fold(fed, "asn_c", t, plain) for name, t in (("asn_fold", 60.0), ("asn_fold_24", 72.0))}
 
 
 def v06(load: Load) -> dict[str, float]:
@@ -67,8 +69,8 @@ def v06(load: Load) -> dict[str, float]:
 
 
 def fed(load: Load, asn: float) -> Trajectory:
-    """143B 48 h in DMEM with some Asn, from 4e4 cells/mL (assumed seeding), precultured in the same."""
-    return cultured(load("cell", "dmem", "solid_143b").with_parameters(asn_e=asn), 48.0, 4e4, times=[24.0, 48.0])
+    """Run 143B two days in DMEM with some Asn; `asnsim.studies.dmem`."""
+    return followed(dmem(asn, load), [24.0, 48.0])
 
 
 def v07(load: Load) -> dict[str, float]:
@@ -83,9 +85,8 @@ def v09(load: Load) -> dict[str, float]:
 
 
 def _labelled(load: Load) -> Trajectory:
-    """143B from DMEM into fresh DMEM with 1 mM 13C4-Asn at 1e5 cells/mL (concentration and density assumed)."""
-    model = load("tracer", "dmem", "solid_143b").with_parameters(asn_e_u13c=1000.0)
-    return cultured(model, 24.0, 1e5, before={"asn_e_u13c": 0.0}, times=[10.0, 24.0])
+    """Run 143B a day in 1 mM 13C4-Asn; `asnsim.studies.label`."""
+    return followed(label(load), [10.0, 24.0])
 
 
 def v10(load: Load) -> dict[str, float]:
@@ -105,31 +106,28 @@ def v12(load: Load) -> dict[str, float]:
     return {f"efflux_{t:.0f}": run.at(t)["asn_gross_efflux"] * 1e-3 for t in (10.0, 24.0)}
 
 
-def knock_out(load: Load, changes=(), until: float = 26.0) -> Trajectory:
-    """143B GOT1/2 double knock-out fed 20 mM Asp in DMEM without Asn, 1e5 cells/mL."""
-    model = load("cell", "dmem", "solid_143b", "got_dko").with_parameters(asp_e=20000.0)
-    return cultured(model, until, 1e5, changes=changes, times=[0.0, 24.0, until])
+def double_knock_out(load: Load, withdraw: bool = False) -> Trajectory:
+    """Run the Asp-fed GOT1/2 double knock-out a day, and 2 h after the change of medium; `asnsim.studies.knock_out`."""
+    return followed(knock_out(withdraw, load), [0.0, 24.0, 26.0])
 
 
 def v13(load: Load) -> dict[str, float]:
-    """Net secretion of Asn over the first day, per integrated cell water, by the Asp-fed double knock-out; see `knock_out`."""
-    run = knock_out(load, until=25.0)
-    start, end = run.at(0.0), run.at(24.0)
+    """Net secretion of Asn over the first day, per mean cell water, by the double knock-out; see `double_knock_out`."""
+    run = double_knock_out(load)
+    start, end = run.at(0.0), run.at(24.0, "before")
     gained = (end["asn_e"] - start["asn_e"]) * end["medium"]
     mean_water = (end["cytosol"] - start["cytosol"]) / np.log(end["cytosol"] / start["cytosol"])
-    return {"secretion": gained / mean_water / 24.0 * 1e-3}
+    return {"secretion": float(gained / mean_water / 24.0 * 1e-3)}
 
 
 def v14(load: Load) -> dict[str, float]:
-    """Pools 2 h after a change to fresh medium without Asp, over those before; and Asn with Asp. See `knock_out`."""
-    fresh = load("cell", "dmem", "solid_143b")
-    outside = {name: fresh.value(name) for name in fresh.states if name.endswith("_e") and name != "asnase_e"}
+    """Pools 2 h after a change to fresh medium without Asp, over those before; and Asn with Asp. See `double_knock_out`."""
     read = {}
-    for asp, name in ((0.0, "withdrawn"), (20000.0, "fresh")):
-        run = knock_out(load, [(24.0, {**outside, "asp_e": asp})])
+    for withdraw, name in ((True, "withdrawn"), (False, "fresh")):
+        run = double_knock_out(load, withdraw)
         before, after = run.at(24.0, "before"), run.at(26.0)
         read[f"asn_{name}"] = after["asn_c"] / before["asn_c"]
-        if not asp:
+        if withdraw:
             read["asp_withdrawn"] = after["asp_c"] / before["asp_c"]
     return read
 

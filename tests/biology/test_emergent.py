@@ -57,7 +57,7 @@ def test_cell_low_dies_high_lives_under_one_dose(lines):
 def test_low_cells_with_more_asns_become_resistant(lines):
     """ASNS copies x 30 rescue (transduced cells of V24)."""
     low = lines["all_low_asns"]
-    more = precondition(load_model("cell", "rpmi", "all_low_asns").with_parameters(asns_capacity=30 * low.value("asns_capacity")))
+    more = precondition(load_model("cell", "rpmi", "all_low_asns").with_parameters(asns_abundance=30 * low.value("asns_abundance")))
     dose = Regimen.single("0.2 U", "asnase_e")
     assert fold(simulate(more, dose, until="5 d")) > 3 * fold(simulate(low, dose, until="5 d"))
 

@@ -116,7 +116,7 @@ ANTIPORTERS = {"asct2": ("asn", "gln", "ser"), "lat1": ("asn", "gln", "his", "le
 def net_inward(name, pools, **constants):
     """Net inward flux of each substrate, umol/h, through the shipped module, and the size of its largest pair flux."""
     module, model = MODULES[name](), load_model("cell")
-    values = {p.name: p.value for p in model.parameters.values()} | {"loader_activity": 1.0, "cytosol": 1.0, "empty_eps": 0.0}
+    values = {p.name: p.value for p in model.parameters.values()} | {"lat1_mtor": 1.0, "cytosol": 1.0, "empty_eps": 0.0}
     values |= constants | pools
     for rule, expression in module.rules.items():
         values[rule] = float(expression.subs({s: values[s.name] for s in expression.free_symbols}))
@@ -180,7 +180,9 @@ def test_pair_fluxes_sum_to_the_closed_form(values):
     e, c = dict(zip("abc", values[:3], strict=True)), dict(zip("abc", values[3:], strict=True))
     E, C = sum(e.values()), sum(c.values())
     free = E * (1 + C) + C * (1 + E)
-    pairs = antiport_fluxes(e, c, free, 7.0)
+    both = antiport_fluxes(e, c, free, 7.0)
+    assert all(back >= 0 and net + back >= 0 for net, back in both.values())
+    pairs = {pair: net for pair, (net, _) in both.items()}
     for i in "abc":
         net = sum(flux if pair[0] == i else -flux for pair, flux in pairs.items() if i in pair)
         scale = 7.0 * (e[i] * C + c[i] * E) / free
@@ -202,7 +204,7 @@ def test_an_empty_antiporter_stands_still():
 # ---- loaders -----------------------------------------------------------------------------------------------------------
 def carrier_rate(module, reaction, **pools):
     model = load_model("cell")
-    values = {p.name: p.value for p in model.parameters.values()} | {"loader_activity": 1.0, "cytosol": 1.0, "snat2_level": 1.0} | pools
+    values = {p.name: p.value for p in model.parameters.values()} | {"loader_mtor": 1.0, "cat1_mtor": 1.0, "cytosol": 1.0, "snat2_level": 1.0} | pools
     module = MODULES[module]()
     for rule, expression in module.rules.items():
         values[rule] = float(expression.subs({s: values[s.name] for s in expression.free_symbols}))

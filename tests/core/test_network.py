@@ -228,9 +228,9 @@ def test_leaving_the_response_out_turns_states_into_constants():
 
 
 def test_leaving_a_rule_out_falls_back_to_the_table():
-    assert "loader_activity" in load_model("cell").rules
+    assert "loader_mtor" in load_model("cell").rules
     cut = load_model("cell", without="mtorc1")
-    assert cut.value("loader_activity") == 1.0 and "loader_activity" in cut.constants and "s6kp" in cut.constants
+    assert cut.value("loader_mtor") == 1.0 and "loader_mtor" in cut.constants and "s6kp" in cut.constants
 
 
 def test_boundary_species_are_not_states(table):

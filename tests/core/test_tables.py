@@ -5,8 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asnsim.errors import DataError, ModelError, UnitError
-from asnsim.library import STATUSES, list_overlays, list_recipes, load_model, load_species, read_parameters, read_recipe
-from asnsim.tables import find_model_file, read_csv, read_toml, read_tsv, write_table
+from asnsim.library import (
+    STATUSES,
+    list_overlays,
+    list_recipes,
+    load_model,
+    load_species,
+    read_overlay,
+    read_parameters,
+    read_recipe,
+)
+from asnsim.tables import find_model_file, models_folder, read_csv, read_toml, read_tsv, write_table
 
 HEADER = "name\tvalue\tunit\tlower\tupper\tspread\tsource\tstatus\tnote\n"
 PLACE = "overlay.tsv, row 2"
@@ -179,19 +188,43 @@ def test_write_leaves_no_part_files(tmp_path):
 
 
 # ---- what ships --------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("table", list_overlays())
+TABLES = sorted(path.stem for path in (models_folder() / "parameters").glob("*.tsv"))
+
+
+@pytest.mark.parametrize("table", TABLES)
 def test_every_shipped_row_has_an_origin(table):
     for name, (line, parameter) in read_parameters(table).items():
         assert parameter.status in STATUSES, name
-        assert parameter.source or parameter.status == "assumed", line.where
+        assert parameter.source and line["unit"], line.where
         assert parameter.lower <= parameter.value <= parameter.upper, line.where
         assert abs(parameter.value) < float("inf")
 
 
-@pytest.mark.parametrize("table", list_overlays())
-def test_every_table_is_used_by_or_loads_on_a_recipe(table):
+@pytest.mark.parametrize("overlay_name", list_overlays())
+def test_every_overlay_loads_on_a_recipe(overlay_name):
+    assert any(_loads(recipe, overlay_name) for recipe in list_recipes())
+
+
+def _loads(recipe, name):
+    try:
+        return bool(load_model(recipe, name))
+    except ModelError:
+        return False
+
+
+def test_every_table_is_used():
+    """A table belongs to a recipe or to one of its populations, to an overlay, or to the protocols."""
+    recipes = [read_recipe(name) for name in list_recipes()]
+    used = {table for recipe in recipes for part in (recipe, *recipe.populations) for table in part.tables}
+    used |= {table for name in list_overlays() for table in read_overlay(name).tables} | {"experiments"}
+    assert set(TABLES) == used
+
+
+@pytest.mark.parametrize("table", [name for name in TABLES if read_overlay(name).tables == (name,)])
+def test_an_overlay_says_what_it_says(table):
+    """Where it loads, the model carries its numbers."""
     in_recipes = {name for recipe in list_recipes() for name in read_recipe(recipe).tables}
-    if table in in_recipes:
+    if table in in_recipes or table not in list_overlays():
         return
     homes = []
     for recipe in list_recipes():
