@@ -32,7 +32,7 @@ test: lint ## lint, then all tests
 conformance: $(STAMP) ## long suites; one TOTAL line each
 	$(BIN)/python tests/conformance/run.py
 
-calibrate: $(STAMP) ## fit the models' weakly known numbers to the calibrate observations; writes them into models/ (some minutes)
+calibrate: $(STAMP) ## fit the models' weakly known numbers to the calibrate observations; writes them into models/ (a quarter of an hour)
 	$(BIN)/asnsim calibrate --write
 	$(BIN)/python -m asnsim.io.pages
 

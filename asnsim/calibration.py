@@ -25,6 +25,7 @@ __all__ = ["Calibration", "Observation", "Prior", "Target", "calibrate", "read_c
 
 _PENALTY = 10.0  # standard deviations a read-out counts for where a run fails
 _HINGE = 0.05  # log width outside a tolerance that counts as one standard deviation
+_SEED = 11
 _STEP = 0.01  # of the logarithm, for central differences
 #: Pools, growth and anchors of 143B that the fit needs beside the observations; rows of ``models/culture_data.tsv``.
 _CULTURE_KINDS = ("pools", "growth", "anchor", "uptake")
@@ -309,15 +310,13 @@ STAGES: dict[str, tuple[tuple[str, ...], bool]] = {
 }
 
 
-def calibrate(
-    start: Mapping[str, float] | None = None, rounds: int = 30, step: Callable[[str], None] | None = None
-) -> Calibration:
-    """Fit every number of ``models/priors.tsv``: stage by stage, then all together.
+def calibrate(starts: int = 3, rounds: int = 30, step: Callable[[str], None] | None = None) -> Calibration:
+    """Fit every number of ``models/priors.tsv``: stage by stage, then all together; the best of several starts.
 
     Parameters
     ----------
-    start : mapping of str to float, optional
-        Where to begin; the centres of the priors by default.
+    starts : int
+        The first is the centres of the priors, the others lie around them (half the width of the priors, fixed seed).
     rounds : int
         Most evaluations of the Jacobian in the last, joint fit; a stage gets a third.
     step : callable, optional
@@ -328,8 +327,19 @@ def calibrate(
     Calibration
     """
     say = step or (lambda words: None)
+    found = []
+    for k in range(max(starts, 1)):
+        found.append(_from_one_start(k, rounds, lambda words, k=k: say(f"start {k + 1}, {words}")))
+        say(f"start {k + 1}: cost {found[-1].cost:.4g}")
+    return min(found, key=lambda one: one.cost)
+
+
+def _from_one_start(k: int, rounds: int, say: Callable[[str], None]) -> Calibration:
     priors = list(read_priors().values())
-    values = {p.name: (start or {}).get(p.name, p.centre) for p in priors}
+    away = np.random.default_rng([_SEED, k]).normal(size=len(priors)) * (0.5 if k else 0.0)
+    values = {
+        p.name: float(np.clip(p.centre * np.exp(p.sd_log * x), p.lower, p.upper)) for p, x in zip(priors, away, strict=True)
+    }
     for stage, (rows, culture) in STAGES.items():
         chosen = [p for p in priors if p.stage == stage]
         objective = _Objective(chosen, values, rows, culture)
@@ -351,7 +361,7 @@ def _solve(objective: _Objective, values: Mapping[str, float], rounds: int, say:
     z0 = np.clip(z0, lower + 1e-6, upper - 1e-6)
     say(f"{len(z0)} numbers, cost {0.5 * float(np.sum(objective(z0) ** 2)):.3g}")
     answer = least_squares(
-        objective, z0, objective.jacobian, bounds=(lower, upper), method="trf", x_scale=1.0, max_nfev=rounds, ftol=1e-4, xtol=1e-4
+        objective, z0, objective.jacobian, bounds=(lower, upper), method="trf", x_scale=1.0, max_nfev=rounds, ftol=1e-5, xtol=1e-5
     )
     say(f"cost {answer.cost:.3g} after {answer.nfev} steps")
     return answer

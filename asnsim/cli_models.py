@@ -165,10 +165,11 @@ def _settings(texts) -> dict[str, float]:
 
 def calibrate(
     write: Annotated[bool, typer.Option("--write", help="Put the result into the tables of models/.")] = False,
+    starts: Annotated[int, typer.Option(min=1, max=100, help="Starting points; the best result counts.")] = 3,
     rounds: Annotated[int, typer.Option(min=1, max=500, help="Most steps of the joint fit.")] = 30,
     report: Annotated[Path | None, typer.Option("--report", help="Write the report.", show_default=False)] = None,
 ) -> None:
-    """Fit the assumed and weakly known numbers to the calibrate observations; takes some minutes.
+    """Fit the assumed and weakly known numbers to the calibrate observations; takes a quarter of an hour.
 
     Example: asnsim calibrate --report calibration.md
     """
@@ -178,7 +179,7 @@ def calibrate(
     from asnsim.calibration_report import to_markdown, write_back
     from asnsim.tables import models_folder, write_text
 
-    result = fit(rounds=rounds, step=lambda words: typer.echo(f"... {words}", err=True))
+    result = fit(starts, rounds, step=lambda words: typer.echo(f"... {words}", err=True))
     priors = read_priors()
     rows = [
         (name, priors[name].centre, value, sd, sd / priors[name].sd_log)

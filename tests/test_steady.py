@@ -64,3 +64,19 @@ def test_wrong_requests():
     with pytest.raises(ModelError, match="no slope"):
         balanced_state(model).slope("asn_c", "k_efflux")
     assert np.isfinite(balanced_state(model)["asn_c"])
+
+
+@pytest.mark.parametrize("line", ["solid_143b", "all_low_asns", "brown_adipocyte"])
+def test_the_fed_state_is_one_whatever_the_start(line):
+    """Ten random starts (a factor of 4.5 either way in every pool and protein); all lines and 100 starts: make conformance."""
+    model, rng = load_model("cell", "rpmi", line, without=("atf4_reporter",)), np.random.default_rng(5)
+    inside = [n for n in model.states if n in model.species and model.species[n].compartment == "cytosol"]
+    free = [*inside, *(n for n in model.rates if n not in model.compartments)]
+    found = []
+    for _ in range(10):
+        start = {n: model.value(n) * f for n, f in zip(free, np.exp(rng.uniform(-1.5, 1.5, len(free))), strict=True)}
+        start |= {"trna_asn": min(start["trna_asn"], 1.4), "eif2p": min(start["eif2p"], 0.9)}
+        balance = balanced_state(precondition(model.with_parameters(start), 300.0))
+        assert balance.stable
+        found.append([balance[n] for n in ("asn_c", "asns", "mtorc1", "protein")])
+    assert np.ptp(np.log(found), axis=0).max() < 1e-6

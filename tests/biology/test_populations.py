@@ -55,7 +55,7 @@ def test_stroma_feeds_a_tumour_that_cannot_make_asparagine():
 
 def test_held_pools_are_constants():
     model = load_model("patient")
-    assert "ser_c_tumour" in model.constants and "asp_e_leukaemia" in model.constants
+    assert "ser_c_tumour" in model.constants and "ser_e_leukaemia" in model.constants
     assert "asn_c_tumour" in model.states and "asn_e_leukaemia" in model.states
     assert model.species["asn_e_tumour"].compartment == "medium_tumour"
     assert "asn_c_liver" in model.states and "asn_e_liver" not in model.states  # the liver faces plasma
@@ -68,7 +68,7 @@ def test_held_pools_are_constants():
         (lambda: load_model("cell", "tumour:mcf7"), ModelError, "no population 'tumour'"),
         (lambda: load_model("patient", "calaspargase", "calaspargase"), ModelError, "takes out 'pegaspargase'"),
         (lambda: load_model("cell", "dmmem"), DataError, "dmem"),
-        (lambda: load_model("cell", without=("lat2",)), ModelError, "lat1"),
+        (lambda: load_model("cell", without=("lat2",)), ModelError, "ylat2"),
     ],
 )
 def test_wrong_names_are_one_sentence(call, kind, words):

@@ -202,7 +202,7 @@ def test_every_shipped_row_has_an_origin(table):
 
 @pytest.mark.parametrize("overlay_name", list_overlays())
 def test_every_overlay_loads_on_a_recipe(overlay_name):
-    assert any(_loads(recipe, overlay_name) for recipe in list_recipes())
+    assert any(_loads(recipe, overlay_name) for recipe in ("cell", "body_pk", "teaching"))
 
 
 def _loads(recipe, name):
@@ -227,7 +227,7 @@ def test_an_overlay_says_what_it_says(table):
     if table in in_recipes or table not in list_overlays():
         return
     homes = []
-    for recipe in list_recipes():
+    for recipe in ("cell", "body_pk", "teaching"):
         try:
             model = load_model(recipe, table)
         except ModelError:
