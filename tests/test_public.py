@@ -58,7 +58,7 @@ def test_the_issue_of_overlays_is_there():
 
 def test_143b_overlay_agrees_with_the_base_it_was_fitted_with():
     base, line = load_model("cell"), load_model("cell", "solid_143b")
-    for name in ("asns_abundance", "translation_abundance", "cell_volume", "cytosol", "K_starvation", "asns"):
+    for name in ("asns_abundance", "translation_abundance", "cell_volume", "cytosol", "apoptotic_priming", "asns"):
         assert base.value(name) == pytest.approx(line.value(name), rel=1e-12)
 
 

@@ -86,11 +86,11 @@ def test_draws_are_reproducible_and_stay_in_bounds():
 
 
 def test_numbers_under_test_yield_to_what_a_line_says():
-    load = Load({"K_starvation": 0.5, "kcat_asns": 3000.0})
-    assert load("cell", "solid_143b").value("K_starvation") == 0.5
-    assert load("cell", "all_low_asns").value("K_starvation") == 0.7
+    load = Load({"apoptotic_priming": 0.5, "kcat_asns": 3000.0})
+    assert load("cell", "solid_143b").value("apoptotic_priming") == 0.5
+    assert load("cell", "all_low_asns").value("apoptotic_priming") == 1.0
     assert load("cell", "all_low_asns").value("kcat_asns") == 3000.0
-    assert load("patient").value("K_starvation_tumour") == 0.5
+    assert load("patient").value("apoptotic_priming_tumour") == 0.5
 
 
 def test_a_target_agrees_at_its_ends():

@@ -26,7 +26,7 @@ def growth() -> Module:
     net = ((1 - secreted) * translation - k_deg * protein) / protein_ref
     rules = {
         "growth_rate": smooth_positive(net, width),
-        "death_rate": k_death * starvation**n_death * (1 + chop),
+        "death_rate": k_death * symbol("apoptotic_priming") * starvation**n_death * (1 + chop),
         "cells": cytosol / cell_volume,
     }
     reactions = [Reaction(f"{aa}_release", equation, death * symbol(f"{aa}_c") * cytosol) for aa, equation in _RELEASED.items()]

@@ -31,7 +31,7 @@ def test_only_what_a_line_says_is_doubled():
     shared = ("kcat_asns", "Km_asns_asp", "Vmax_snat2", "K_asct2_asn", "K_gcn2_trna", "k_asp_loss")
     assert all(name in model.constants for name in shared)
     assert not any(f"{name}_tumour" in model.parameters for name in shared)
-    own = ("asns_abundance", "cell_volume", "lat1_abundance", "K_starvation")
+    own = ("asns_abundance", "cell_volume", "lat1_abundance", "apoptotic_priming")
     assert all(f"{name}_{p}" in model.parameters for name in own for p in ("tumour", "stroma"))
     assert "asn_e" in model.states and "asn_c_tumour" in model.states and "asn_c" not in model.states
 
