@@ -82,7 +82,7 @@ def test_negative_quantities_are_refused_where_they_have_a_unit():
         TEACHING.with_parameters(k_efflux=-1.0)
     assert load_model("dosing").with_parameters(peg_CL_female=-0.2).value("peg_CL_female") == -0.2
     with pytest.raises(ModelError, match="the volume 'peg_V'.*must be positive"):
-        simulate(load_model("dosing").with_parameters(bsa=0.01), until=1)
+        simulate(load_model("dosing").with_parameters(peg_V_occasion=-1.5), until=1)
     with pytest.raises(ModelError, match="starts at -5"):
         simulate(TEACHING, Regimen().change(0.0, asn_e=-5.0), until=1)
 

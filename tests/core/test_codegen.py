@@ -28,10 +28,12 @@ def point(system, model, seed=0):
     draw = np.random.default_rng(seed)
     x, c = system.arrays(model)
     x = np.where(x == 0, 0.2, x) * np.exp(draw.uniform(-0.5, 0.5, x.size))
-    for name, top in (("trna_asn", 0.9 * model.parameters["trna_total"].value if "trna_total" in model.parameters else 0), ("atf4", None)):
-        if name in system.states:
-            i = system.states.index(name)
-            x[i] = min(x[i], top) if top else x[i] + 1.0
+    total = model.parameters["trna_total"].value if "trna_total" in model.parameters else 0.0
+    for i, name in enumerate(system.states):
+        if name.startswith("trna_asn"):  # one of four isotopologues, or all
+            x[i] = min(x[i], 0.9 * total if "_m0" not in name and "_u13c" not in name and "_n15" not in name else 0.2 * total)
+        elif name == "atf4" or name.startswith("atf4_") and "mrna" not in name:
+            x[i] += 1.0
     return x, c
 
 
@@ -50,7 +52,7 @@ def magnitude(graph, roots, t, x, c):
         if op in ("add", "sub"):
             sizes[index] = sum(sizes[a] for a in args)
         elif op == "mul":
-            sizes[index] = sizes[args[0]] * sizes[args[1]]
+            sizes[index] = 0.0 if 0.0 in (sizes[args[0]], sizes[args[1]]) else sizes[args[0]] * sizes[args[1]]  # 0 x inf is 0
         elif op == "recip":  # relative error of the argument, kept
             sizes[index] = sizes[args[0]] / values[args[0]] ** 2
         elif op == "less":

@@ -164,8 +164,9 @@ def random_point(model, seed):
     draw = np.random.default_rng(seed)
     values = {}
     for name, parameter in model.parameters.items():
-        low, high = (0.0, 1.0) if name == "atf4" else (-1.0, 0.0) if name == "trna_asn" else (-1.0, 1.0) if name in model.states else (-0.1, 0.1)
-        values[name] = (parameter.value or 0.3) * math.exp(draw.uniform(low, high))
+        charged = name.startswith("trna_asn")
+        low, high = (0.0, 1.0) if name.startswith("atf4") else (-1.0, 0.0) if charged else (-1.0, 1.0) if name in model.states else (-0.1, 0.1)
+        values[name] = (parameter.value or (0.1 if charged else 0.3)) * math.exp(draw.uniform(low, high))
     return values
 
 
