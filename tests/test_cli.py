@@ -230,7 +230,7 @@ def test_unforeseen_error_is_one_line(capsys, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError("division\nby zero [bold]")
 
-    monkeypatch.setattr(cli, "_model", broken)
+    monkeypatch.setattr(cli, "model_of", broken)
     code, _, err = run(capsys, "simulate", "teaching")
     assert code == 1 and err.count("\n") == 1 and "ZeroDivisionError: division by zero [bold]; this is a bug" in err
     monkeypatch.setenv("ASNSIM_TRACEBACK", "1")
@@ -242,7 +242,7 @@ def test_interrupt(capsys, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_model", interrupted)
+    monkeypatch.setattr(cli, "model_of", interrupted)
     assert run(capsys, "simulate", "teaching") == (130, "", "error: interrupted\n")
 
 
@@ -275,7 +275,7 @@ def test_help_of_every_command():
     result = runner.invoke(cli.app, ["--help"])
     assert result.exit_code == 0
     names = [info.callback.__name__ for info in cli.app.registered_commands]
-    assert names == ["models", "show", "simulate", "dose", "measure", "quantify", "fit", "crosscheck", "export", "demo"]
+    assert names == ["models", "show", "validate", "calibrate", "export", "simulate", "dose", "measure", "quantify", "fit", "crosscheck", "demo"]
     for name in names:
         assert name in result.stdout
         one = runner.invoke(cli.app, [name, "--help"])
