@@ -32,7 +32,8 @@ def _place(value: float, target: Target) -> float:
             low, high, value = math.log(low), math.log(high), math.log(value)
         return 2 * (value - low) / (high - low) - 1
     bound, sign = (high, 1.0) if math.isfinite(high) else (low, -1.0)
-    return sign + (value - bound) / max(abs(bound), 0.5)
+    place = sign + (value - bound) / max(abs(bound), 0.5)
+    return sign * max(sign * place, -0.95) if target.agrees(value) else place  # deep inside a one-sided tolerance is inside
 
 
 def plot_validation(findings: Sequence[Finding], path: str | Path) -> None:
@@ -54,7 +55,7 @@ def plot_validation(findings: Sequence[Finding], path: str | Path) -> None:
     axes.set_xlabel("simulated, within the tolerance of what was published")
     for use, colour in (*_COLOURS.items(), ("misses", _MISS)):
         axes.plot([], [], "X" if use == "misses" else "o", color=colour, label=use)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0 + 6.5 / len(rows)), ncol=4, frameon=False, fontsize=8)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0 + 2.4 / len(rows)), ncol=4, frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(path, dpi=130)

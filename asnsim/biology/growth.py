@@ -24,9 +24,10 @@ def growth() -> Module:
     )
     mu, death, cell_volume, trna = symbols("growth_rate death_rate cell_volume trna_asn")
     net = ((1 - secreted) * translation - k_deg * protein) / protein_ref
+    starved = smooth_positive(starvation, symbol("fraction_floor"))  # dust below zero has no power
     rules = {
         "growth_rate": smooth_positive(net, width),
-        "death_rate": k_death * symbol("apoptotic_priming") * starvation**n_death * (1 + chop),
+        "death_rate": k_death * symbol("apoptotic_priming") * starved**n_death * (1 + chop),
         "cells": cytosol / cell_volume,
     }
     reactions = [Reaction(f"{aa}_release", equation, death * symbol(f"{aa}_c") * cytosol) for aa, equation in _RELEASED.items()]
