@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from asnsim.kinetics import hill, smooth_positive
-from asnsim.network import Module, symbol, symbols
+from asnsim.kinetics import hill
+from asnsim.network import Module, symbols
 
 __all__ = ["atf4_reporter", "gcn2_atf4", "isr_programme", "promoter_memory"]
 
@@ -43,13 +43,12 @@ def gcn2_atf4() -> Module:
     abundance, reference = symbols("asns_abundance cell_volume_reference")
     output, promoter, gcn2, stabilised = symbols("atf4_output asns_promoter gcn2_activity asns_mrna_stabilisation")
     openness, cell_volume, per_copy = symbols("asns_openness cell_volume umol_per_copy")
-    short = smooth_positive(uncharged, symbol("trna_floor"))  # dust below zero has no power
     rules = {
-        "gcn2_activity": active * hill(short, K_gcn2, n_gcn2),
+        "gcn2_activity": active * hill(uncharged, K_gcn2, n_gcn2),
         "atf4_output": atf4 * (1 - brake * trib3),
         "asns_promoter": openness * (1 + gain * memory) * (1 + fold_a * hill(output, K_a, n_a)),
         "asns_translation": translation * eif2_brake ** (-escape),
-        "mapk_signal": mapk * (1 + feedforward * hill(short, K_gcn2, n_gcn2)),
+        "mapk_signal": mapk * (1 + feedforward * hill(uncharged, K_gcn2, n_gcn2)),
         "asns_copies": asns * cell_volume / per_copy,
     }
     rates = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from asnsim.network import Module, Reaction, symbols
+from asnsim.kinetics import smooth_positive
+from asnsim.network import Module, Reaction, symbol, symbols
 from asnsim.tables import models_folder, read_tsv
 
 __all__ = ["charging", "residues_per_asparagine", "translation"]
@@ -16,14 +17,17 @@ def residues_per_asparagine() -> dict[str, float]:
 
 
 def charging() -> Module:
-    """AsnRS charges tRNA(Asn): saturable in Asn and in uncharged tRNA; the fastest process of the cell."""
+    """AsnRS charges tRNA(Asn): saturable in Asn and in uncharged tRNA; the fastest process of the cell.
+
+    Uncharged tRNA is rounded at zero: beyond its pole the law would charge more tRNA than there is, and a root would lie there.
+    """
     asn, charged, total, cytosol = symbols("asn_c trna_asn trna_total cytosol")
     uncharged, Vmax, Km, K = symbols("trna_uncharged Vmax_asnrs Km_asnrs_asn K_asnrs_trna")
     rate = Vmax * asn / (Km + asn) * uncharged / (K + uncharged) * cytosol
     return Module(
         "charging",
         (Reaction("asn_charging", "asn_c + $trna => trna_asn", rate),),
-        {"trna_uncharged": total - charged, "trna_charged_fraction": charged / total},
+        {"trna_uncharged": smooth_positive(total - charged, symbol("trna_floor")), "trna_charged_fraction": charged / total},
         note="asparaginyl-tRNA synthetase",
     )
 
