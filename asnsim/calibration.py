@@ -24,7 +24,7 @@ from asnsim.units import unit
 __all__ = ["Calibration", "Observation", "Prior", "Target", "calibrate", "read_calibration", "read_observations", "read_priors"]
 
 _PENALTY = 10.0  # standard deviations a read-out counts for where a run fails
-_HINGE = 0.05  # log width outside a tolerance that counts as one standard deviation
+_HINGE = 0.2  # share of a bound beyond it that counts as one standard deviation
 _SEED = 11
 _STEP = 0.01  # of the logarithm, for central differences
 #: Pools, growth and anchors of 143B that the fit needs beside the observations; rows of ``models/culture_data.tsv``.
@@ -249,9 +249,9 @@ def _residuals_of(observation: Observation, load: Load) -> list[float]:
 
 def _outside(value: float, target: Target) -> float:
     if value > target.high:
-        return (value - target.high) / (_HINGE * max(abs(target.high), 0.05)) / 4
+        return (value - target.high) / (_HINGE * max(abs(target.high), 0.05))
     if value < target.low:
-        return (value - target.low) / (_HINGE * max(abs(target.low), 0.05)) / 4
+        return (value - target.low) / (_HINGE * max(abs(target.low), 0.05))
     return 0.0
 
 

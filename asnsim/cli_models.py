@@ -118,6 +118,8 @@ def validate(
     from asnsim.validation import validate as judge
 
     ids = tuple(word.strip().upper() for word in only.split(",") if word.strip())
+    if only and not ids:
+        raise DataError("--only names no observation; write for example --only V07,V10")
     values = _settings(set_ or ())
     with progress_bar("simulating observations") as progress:
         findings = judge(ids or None, draws, progress, values)
@@ -159,7 +161,11 @@ def _settings(texts) -> dict[str, float]:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not equals or name not in known:
             raise DataError(f"'{text}' does not set a number of the models; write for example --set 'w_mtor_asn=0'")
+        if name in values:
+            raise DataError(f"'{name}' is set twice; give one value")
         values[name] = parse_quantity(value, known[name].dimension, name)
+        if values[name] < 0:
+            raise DataError(f"'{name}' cannot be negative here")
     return values
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from asnsim.dosing import Regimen
 from asnsim.errors import ModelError, suggest
+from asnsim.labelling import LABELS
 from asnsim.network import Network
 from asnsim.simulation import simulate
 from asnsim.units import parse_time
@@ -55,10 +56,9 @@ def preculture(model: Network, hours: float | str = 400.0, medium: Mapping[str, 
         raise ModelError(f"a preculture of {hours} is not possible; give a positive time, such as '400 h'")
     fresh = {name: model.value(name) for name in (*outside, "cytosol", "medium")}
     # no drug (a species without atoms) and no waste before time 0: cells arrive fed
-    absent = {name for name in outside if not (model.species[name].carbon or model.species[name].nitrogen)} | {
-        "nh3_e",
-        "protein_e",
-    }
+    absent = {name for name in outside if not (model.species[name].carbon or model.species[name].nitrogen)}
+    absent |= {name for name in outside if name == "nh3_e" or name.startswith("protein_e")}
+    absent |= {name for name in outside if any(name.endswith(f"_{suffix}") for suffix in LABELS)}  # the tracer comes at 0
     clamped = {name: 0.0 if name in absent else value for name, value in fresh.items()}
     clamped |= {"medium": _OCEAN, **(medium or {})}
     return Regimen().change(-length, clamped).change(0.0, fresh)

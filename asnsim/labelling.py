@@ -15,7 +15,7 @@ import sympy
 
 from asnsim.network import Module, Parameter, Reaction, Species, symbol
 
-__all__ = ["ISOTOPOLOGUES", "labelled"]
+__all__ = ["ISOTOPOLOGUES", "LABELS", "labelled"]
 
 #: Isotopologues of each labelled moiety: suffix -> (carbon is 13C, amide nitrogen is 15N).
 ISOTOPOLOGUES: Mapping[str, Mapping[str, tuple[bool, bool]]] = {
@@ -23,6 +23,8 @@ ISOTOPOLOGUES: Mapping[str, Mapping[str, tuple[bool, bool]]] = {
     "asp": {"m0": (False, False), "u13c": (True, False)},
     "gln": {"m0": (False, False), "n15": (False, True)},
 }
+#: Suffixes of labelled isotopologues.
+LABELS = tuple(dict.fromkeys(s for kinds in ISOTOPOLOGUES.values() for s in kinds if s != "m0"))
 _POOLS = {
     **{name: "asn" for name in ("asn_e", "asn_c", "trna_asn", "protein", "protein_e")},
     **{name: "asp" for name in ("asp_e", "asp_c")},

@@ -144,6 +144,8 @@ def read_recipe(name: str) -> Recipe:
         raise DataError(f"{path.name}: 'populations' must be tables, such as [populations.tumour]")
     if not isinstance(content.get("labelled", False), bool):
         raise DataError(f"{path.name}: 'labelled' must be true or false")
+    if content.get("labelled") and (groups or content.get("held")):
+        raise DataError(f"{path.name}: a labelled recipe has no populations and holds nothing")
     return Recipe(
         path.stem,
         str(content.get("title", "")),
@@ -160,10 +162,11 @@ def _population(path: Path, name: str, content: dict) -> Population:
     if not re.fullmatch(r"[A-Za-z]\w*", name):
         raise DataError(f"{path.name}: '{name}' cannot name a population; use letters, digits and underscores")
     fluid = content.get("fluid", "shared")
+    fluids = ("shared", "own", "p", "i", "csf")
     if not isinstance(fluid, str):
         raise DataError(f"{path.name}: 'fluid' of population '{name}' must be 'shared', 'own' or the suffix of a fluid")
-    if fluid not in ("shared", "own") and f"asn_{fluid}" not in load_species():
-        raise DataError(f"{path.name}: population '{name}' faces fluid '{fluid}', but there is no 'asn_{fluid}'")
+    if fluid not in fluids:
+        raise DataError(f"{path.name}: population '{name}' faces fluid '{fluid}'; it may be {', '.join(fluids)}")
     modules, tables = (_names(path, content, key, needed=True) for key in ("modules", "tables"))
     return Population(name, modules, tables, fluid, _names(path, content, "held"))
 
@@ -292,6 +295,8 @@ class _Plan:
     numbers: dict[str, Parameter]
     own: dict[str, dict[str, Parameter]] = field(default_factory=dict)  # of each population
     groups: dict[str, list[str]] = field(default_factory=dict)  # its modules
+    added: list[tuple[str, str]] = field(default_factory=list)  # overlay and module, where laid over the whole recipe
+    laid: list[tuple[str, str, str]] = field(default_factory=list)  # population, number, where it stands
 
 
 def _base_numbers() -> dict[str, Parameter]:
@@ -336,19 +341,82 @@ def _lay(plan: _Plan, text: str, elsewhere: Mapping[str, Parameter]) -> None:
     modules += [word for word in overlay.modules if word not in modules]
     for table in overlay.tables:
         if group:
-            _overlay_population(plan, group, table)
-        else:
-            _overlay(plan.numbers, table, bool(overlay.modules), elsewhere, plan.recipe.name)
+            _overlay_population(plan, group, table, bool(overlay.modules))
+            continue
+        for key, (row, _) in read_parameters(table).items():
+            owner = next((name for name, own in plan.own.items() if key in own), None)
+            if owner:
+                raise ModelError(
+                    f"{row.where}: '{key}' is a number of each population of recipe '{plan.recipe.name}'; "
+                    f"lay it over one of them, such as {owner}:{overlay.name}"
+                )
+        _overlay(plan.numbers, table, bool(overlay.modules), elsewhere, plan.recipe.name)
+    if not group:
+        plan.added += [(overlay.name, word) for word in overlay.modules]
 
 
-def _overlay_population(plan: _Plan, group: str, table: str) -> None:
+def _overlay_population(plan: _Plan, group: str, table: str, new_names: bool) -> None:
     """Lay a cell line over one population: what differs between cell types is what a line's table says, nothing else."""
     own = plan.own[group]
-    for key, (row, _) in read_parameters(table).items():
+    for key, (row, parameter) in read_parameters(table).items():
         if key not in own and key not in plan.numbers:
-            raise ModelError(f"{row.where}: '{key}' is not a name of model '{plan.recipe.name}'{suggest(key, own)}")
-        own.setdefault(key, plan.numbers.get(key))
+            if not new_names:
+                raise ModelError(f"{row.where}: '{key}' is not a name of model '{plan.recipe.name}'{suggest(key, own)}")
+            plan.numbers[key] = parameter
+        own.setdefault(key, plan.numbers[key])
+        if not new_names:
+            plan.laid.append((group, key, row.where))
     _overlay(own, table, False, {}, plan.recipe.name)
+
+
+def _words(modules: Iterable[Module]) -> set[str]:
+    """Every name modules read or define."""
+    found: set[str] = set()
+    for module in modules:
+        for reaction in (*module.reactions, *module.exchanges):
+            found |= {name for side in reaction.sides for _, name, _ in side}
+            found |= {s.name for s in reaction.rate.free_symbols | reaction.reverse.free_symbols}
+        for expressions in (module.rules, module.rates, module.algebraic):
+            found |= set(expressions) | {s.name for e in expressions.values() for s in e.free_symbols}
+    return found
+
+
+def _check_population(plan: _Plan, population: Population, parts: list[Module], shared, names, taken) -> None:
+    """Refuse what would be ignored or would fall on another's number."""
+    recipe, mine, others = plan.recipe.name, _words(parts), _words(shared)
+    _check_held(recipe, population.held, parts)
+    for group, key, where in plan.laid:
+        if group == population.name and (key not in names or (key not in mine and key in others)):
+            raise ModelError(f"{where}: all cells of recipe '{recipe}' share '{key}'; lay it over the whole recipe")
+    for new in names.values():
+        if new in taken and not new.endswith(f"_{population.fluid}"):
+            raise ModelError(f"recipe '{recipe}': population '{population.name}' would make a second '{new}'; rename it")
+    for overlay, word in plan.added:
+        module = _words([MODULES[word]()])
+        owned = sorted(name for name in module & mine & set(names) if names[name] != name and name not in others - module)
+        if owned:
+            raise ModelError(
+                f"overlay '{overlay}' reads '{owned[0]}', which every population of recipe '{recipe}' has for itself; "
+                f"lay it over one of them, such as {population.name}:{overlay}"
+            )
+
+
+def _check_held(recipe: str, held_names: Iterable[str], parts: Iterable[Module]) -> None:
+    moving = {name for module in parts for r in module.reactions for side in r.sides for _, name, _ in side}
+    moving |= {name for module in parts for name in module.rates}
+    for name in held_names:
+        if name not in moving:
+            raise ModelError(f"recipe '{recipe}' holds '{name}', which is no state of its modules{suggest(name, moving)}")
+
+
+def _check_fluids(plan: _Plan) -> None:
+    """Refuse a drug in a medium that no cell faces."""
+    if plan.recipe.populations and all(population.fluid != "shared" for population in plan.recipe.populations):
+        for overlay, word in plan.added:
+            if "medium" in _words([MODULES[word]()]):
+                raise ModelError(
+                    f"overlay '{overlay}' needs a medium, but no population of recipe '{plan.recipe.name}' shares one"
+                )
 
 
 def _take_out(plan: _Plan, word: str) -> None:
@@ -363,12 +431,15 @@ def _load(recipe: str, overlays: tuple[str, ...], without: tuple[str, ...], stam
     species, numbers = dict(load_species()), dict(plan.numbers)
     modules: list[Module] = [held(MODULES[word](), plan.recipe.held) for word in plan.modules]
     shared = tuple(modules)
+    _check_held(plan.recipe.name, plan.recipe.held, [MODULES[word]() for word in plan.modules])
+    _check_fluids(plan)
     for population in plan.recipe.populations:
         own = {**numbers, **plan.own[population.name]}
         parts = [held(MODULES[word](), population.held) for word in plan.groups[population.name]]
         names = own_names(population, parts, shared, species, plan.own[population.name])
+        _check_population(plan, population, parts, shared, names, {*numbers, *species})
         species |= population_species(species, names, population)
-        numbers |= population_parameters(own, names)
+        numbers = population_parameters(own, names) | numbers  # a fluid it shares keeps its numbers
         modules += [renamed(part, names, population.name) for part in parts]
     if plan.recipe.labelled:
         modules, species, numbers = labelled(modules, species, numbers, residues_per_asparagine())
@@ -407,7 +478,9 @@ def load_model(recipe: str, *overlays: str, without: Iterable[str] = ()) -> Netw
     if isinstance(without, str):
         without = (without,)
     overlays = tuple(map(str, overlays))
-    files = (str(recipe), *read_recipe(str(recipe)).tables, *overlays, *(t for o in overlays for t in _files_of(o)))
+    plan = read_recipe(str(recipe))
+    tables = (*plan.tables, *(table for population in plan.populations for table in population.tables))
+    files = (str(recipe), *tables, *overlays, *(t for o in overlays for t in _files_of(o)))
     stamps = tuple(Path(name).stat().st_mtime_ns for name in files if Path(name).is_file())
     return _load(str(recipe), overlays, tuple(without), stamps)
 

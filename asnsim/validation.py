@@ -95,7 +95,7 @@ def validate(
     DataError
         If an id is unknown, or an observation has no protocol.
     """
-    known = {o.id: o for o in read_observations()}
+    known, rows = {o.id: o for o in read_observations()}, None if rows is None else tuple(rows)
     for name in rows or ():
         if name not in known:
             raise DataError(f"'{name}' is not an observation of models/observations.tsv{suggest(name, known)}")
@@ -113,18 +113,24 @@ def validate(
         if progress:
             progress(done, total)
 
+    used: set[str] = set()
     for observation in chosen:
-        findings.append(_judge(observation, values or {}, [] if observation.id in _UNTOUCHED else sets, tick))
+        findings.append(_judge(observation, values or {}, [] if observation.id in _UNTOUCHED else sets, tick, used))
+    for name in values or ():
+        if name not in used:
+            raise DataError(f"'{name}' changes nothing here: no model of these observations has it, or an overlay says another")
     return findings
 
 
-def _judge(observation: Observation, values: Mapping[str, float], sets, tick: Callable[[], None]) -> Finding:
-    protocol = PROTOCOLS[observation.id]
+def _judge(observation: Observation, values: Mapping[str, float], sets, tick: Callable[[], None], used: set[str]) -> Finding:
+    protocol, load = PROTOCOLS[observation.id], Load(values)
     try:
-        read = {name: float(value) for name, value in protocol(Load(values)).items()}
+        read = {name: float(value) for name, value in protocol(load).items()}
     except AsnsimError as error:
+        used |= load.used
         tick()
         return Finding(observation, {}, {}, {}, " ".join(str(error).split()))
+    used |= load.used
     tick()
     for target in observation.targets:
         if target.readout not in read:

@@ -6,7 +6,7 @@
 from asnsim.biology.asparaginase import asparaginase_decay, asparaginase_hydrolysis
 from asnsim.biology.gcn2_atf4 import atf4_reporter, gcn2_atf4, isr_programme, promoter_memory
 from asnsim.biology.growth import crowding, growth
-from asnsim.biology.host import csf_asparagine, marrow_perfusion, pegaspargase, plasma_asparagine
+from asnsim.biology.host import csf_asparagine, liver_water, marrow_perfusion, pegaspargase, plasma_asparagine
 from asnsim.biology.inhibitors import (
     asct2_inhibitor,
     asx173,
@@ -81,6 +81,7 @@ MODULES = {
     "isr_programme": isr_programme,
     "lat1": lat1,
     "lat1_inhibitor": lat1_inhibitor,
+    "liver_water": liver_water,
     "macropinocytosis": macropinocytosis,
     "mapk_inhibitor": mapk_inhibitor,
     "marrow_perfusion": marrow_perfusion,

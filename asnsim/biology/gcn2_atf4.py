@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asnsim.kinetics import hill
-from asnsim.network import Module, symbols
+from asnsim.network import Module, symbol, symbols
 
 __all__ = ["atf4_reporter", "gcn2_atf4", "isr_programme", "promoter_memory"]
 
@@ -44,7 +44,7 @@ def gcn2_atf4() -> Module:
     output, promoter, gcn2, stabilised = symbols("atf4_output asns_promoter gcn2_activity asns_mrna_stabilisation")
     openness, cell_volume, per_copy = symbols("asns_openness cell_volume umol_per_copy")
     rules = {
-        "gcn2_activity": active * hill(uncharged, K_gcn2, n_gcn2),
+        "gcn2_activity": symbol("gcn2_abundance") * active * hill(uncharged, K_gcn2, n_gcn2),
         "atf4_output": atf4 * (1 - brake * trib3),
         "asns_promoter": openness * (1 + gain * memory) * (1 + fold_a * hill(output, K_a, n_a)),
         "asns_translation": translation * eif2_brake ** (-escape),

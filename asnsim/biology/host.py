@@ -7,7 +7,7 @@ import sympy
 from asnsim.kinetics import michaelis_menten
 from asnsim.network import Module, Reaction, symbol, symbols
 
-__all__ = ["csf_asparagine", "marrow_perfusion", "pegaspargase", "plasma_asparagine"]
+__all__ = ["csf_asparagine", "liver_water", "marrow_perfusion", "pegaspargase", "plasma_asparagine"]
 
 #: De-PEGylation steps of the population model; the structure of Wuerthwein 2021, not a free number.
 PEG_STEPS = 14
@@ -105,6 +105,12 @@ def csf_asparagine() -> Module:
         Reaction("asnase_csf", "asn_csf => $asp_p + $ammonia", michaelis_menten(asn_csf, per_unit * phi * drug, Km) * csf),
     )
     return Module("csf_asparagine", reactions, note="CSF follows plasma with a residual brain source")
+
+
+def liver_water() -> Module:
+    """The water of the hepatocytes that make asparagine follows body weight."""
+    per_kg, weight = symbols("liver_water_per_kg weight")
+    return Module("liver_water", (), {"cytosol": per_kg * weight}, note="pericentral hepatocytes, by weight")
 
 
 def marrow_perfusion() -> Module:

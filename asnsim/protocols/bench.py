@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
+from scipy.optimize import brentq
 
 from asnsim.culture import preculture, seeded
 from asnsim.dosing import Regimen
+from asnsim.errors import ModelError
 from asnsim.fit import Experiment
-from asnsim.library import load_model, read_parameters
+from asnsim.library import load_model, read_parameters, read_recipe
 from asnsim.network import Network, Parameter
 from asnsim.simulation import simulate
 from asnsim.solvers import NDF
 from asnsim.trajectory import Trajectory
 
-__all__ = ["Load", "cultured", "crossing", "fold", "followed", "growth", "shipped", "uptake"]
+__all__ = ["Load", "cultured", "crossing", "fold", "followed", "growth", "shipped", "solved", "uptake"]
 
 _TABLES = ("body", "base", "experiments")
 _SOLVER = NDF(rtol=1e-7)
@@ -41,20 +43,24 @@ class Load:
 
     def __init__(self, values: Mapping[str, float] | None = None):
         self.values = dict(values or {})
+        self.used: set[str] = set()
         self._shipped = {name: parameter.value for name, parameter in shipped().items()}
 
     def __call__(self, recipe: str, *overlays: str, without: Iterable[str] = ()) -> Network:
         """Return a recipe with overlays and the numbers under test."""
-        model = load_model(recipe, *overlays, without=without)
+        model, plan = load_model(recipe, *overlays, without=without), read_recipe(recipe)
+        endings = ("", *(f"_{population.name}" for population in plan.populations), *(("_m0",) if plan.labelled else ()))
         changed = {}
-        for key, row in model.parameters.items():
-            name = key if key in self.values else key.rpartition("_")[0]  # a population's own number
-            if name in self.values and row.value == self._shipped.get(name):
-                changed[key] = self.values[name]
+        for name, value in self.values.items():
+            for key in (name + ending for ending in endings):
+                if key in model.parameters and model.parameters[key].value == self._shipped.get(name):
+                    changed[key] = value
+                    self.used.add(name)
         return model.with_parameters(changed)
 
     def number(self, name: str) -> float:
         """Return the strength of a treatment."""
+        self.used.add(name)
         return self.values.get(name, self._shipped[name])
 
 
@@ -124,6 +130,20 @@ def uptake(run: Trajectory, aa: str, time: float, side: str = "after") -> float:
 def fold(run: Trajectory, name: str, time: float, against: Trajectory) -> float:
     """Return a quantity in one run over the same in another."""
     return run.at(time)[name] / against.at(time)[name]
+
+
+def solved(function: Callable[[float], float], low: float, high: float, what: str) -> float:
+    """Return the root of a function between two ends, to a thousandth.
+
+    Raises
+    ------
+    ModelError
+        If there is none: the treatment `what` cannot do what the protocol asks, with these numbers.
+    """
+    ends = function(low), function(high)
+    if not ends[0] * ends[1] <= 0:
+        raise ModelError(f"with these numbers {what}")
+    return float(brentq(function, low, high, xtol=1e-3))
 
 
 def crossing(x: Sequence[float], y: Sequence[float], level: float) -> float:

@@ -5,7 +5,8 @@ Each takes ``load(recipe, *overlays, without=())``, which gives a network, and r
 Where the papers are silent: children are drawn by `children` with fixed seeds, pegaspargase is infused over 2 h and capped at
 3750 U, a second dose changes its volume and clearance as Wuerthwein 2021 found, and measured plasma Asn is what is left in the
 sample tube. Differences between patients are the `spread` of clearance and volumes, of the appearance of asparagine and of its
-source in the CSF; a share of 2 % with antibodies is assumed where a row speaks of all patients.
+source in the CSF; the share with
+antibodies is assumed: 3.5 % where a row speaks of all patients (V30, V32), 10 % in V38, none elsewhere.
 """
 
 from __future__ import annotations

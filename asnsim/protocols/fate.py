@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.stats import spearmanr
 
 from asnsim.dosing import Regimen
-from asnsim.protocols.bench import Load, cultured, fold, growth
+from asnsim.protocols.bench import Load, cultured, fold, growth, solved
 from asnsim.simulation import simulate
 from asnsim.solvers import NDF
 
@@ -26,11 +25,15 @@ def v19(load: Load) -> dict[str, float]:
 
     control = treated(1.0, 0.0)
     full = growth(control, 24.0, 48.0)
-    dose = brentq(lambda etc: growth(treated(etc, 0.0), 24.0, 48.0) - 0.5 * full, 0.02, 1.0, xtol=1e-3)
+    dose = solved(
+        lambda etc: growth(treated(etc, 0.0), 24.0, 48.0) - 0.5 * full, 0.02, 1.0, "no block of electron transport halves growth"
+    )
     block, rescued = treated(dose, 0.0), treated(dose, 1000.0)
     read = {"growth_block": growth(block, 24.0, 48.0) / full, "growth_asn": growth(rescued, 24.0, 48.0) / full}
     for name in ("s6kp", "atf4"):
         read |= {f"{name}_block": fold(block, name, 24.0, control), f"{name}_asn": fold(rescued, name, 24.0, control)}
+    for name in ("growth", "s6kp"):  # share of what the block took
+        read[f"{name}_restored"] = (read[f"{name}_asn"] - read[f"{name}_block"]) / max(1 - read[f"{name}_block"], 1e-9)
     return read
 
 
@@ -79,7 +82,7 @@ def _patient(load: Load, *overlays: str, until: float = 336.0, dose: str | None 
 
 def v45(load: Load) -> dict[str, float]:
     """Liver ASNS message a week after asparaginase over before, with GCN2 and without (whole-body knock-out)."""
-    wild, null = (_patient(load, until=168.0, gcn2_kinase_activity=activity) for activity in (1.0, 0.0))
+    wild, null = (_patient(load, until=168.0, gcn2_abundance=gcn2) for gcn2 in (1.0, 0.0))
     return {
         name: run.at(168.0)["asns_mrna_liver"] / run.at(0.0, "before")["asns_mrna_liver"]
         for name, run in (("wild_type", wild), ("gcn2_null", null))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import brentq
 
 from asnsim.dosing import Regimen
-from asnsim.protocols.bench import Load, crossing, cultured, fold
+from asnsim.protocols.bench import Load, crossing, cultured, fold, solved
 
 __all__ = ["v15", "v17", "v22", "v23", "v49", "v50"]
 
@@ -77,7 +76,7 @@ def v50(load: Load) -> dict[str, float]:
         run = lit(float(np.exp(log_kinase)), [0.0, 3.0, 24.0])
         return run.at(3.0)["asn_translation"] / run.at(0.0, "before")["asn_translation"] - left
 
-    kinase = float(np.exp(brentq(brake, np.log(0.01), np.log(100.0), xtol=0.01)))
+    kinase = float(np.exp(solved(brake, np.log(0.01), np.log(100.0), "no light brakes protein synthesis as it was measured")))
     run = lit(kinase, np.arange(0.0, 24.01, 0.25))
     rows = run.t >= 0
     return {f"{name}_peak": float(run.t[rows][np.argmax(run[f"{name}_mrna"][rows])]) for name in ("transient", "gradual")}

@@ -85,8 +85,14 @@ def test_plasma_without_drug_stands_still():
 @pytest.mark.parametrize("name", ["asn_p", "gln_p", "asn_csf"])
 def test_plasma_starts_at_its_own_steady_state(name):
     """Was once wrong: with part of Ra appearing in plasma, asn_p drifts from 45 to 49.5, gln_p from 550 to 595, CSF with them."""
-    run = simulate(load_model("dosing"), until="10 d")
-    assert run[name][-1] == pytest.approx(run[name][0], rel=0.02)
+    for recipe in ("dosing", "body_pk", "patient"):
+        run = simulate(load_model(recipe), until="10 d")
+        assert run[name][-1] == pytest.approx(run[name][0], rel=0.02), recipe
+
+
+def test_the_liver_follows_weight():
+    heavy = simulate(load_model("patient").with_parameters(weight=70.0), until="10 d")
+    assert heavy["asn_p"][-1] == pytest.approx(heavy["asn_p"][0], rel=0.01)
 
 
 def test_plasma_in_a_tube_has_no_flows():

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 import asnsim
+from asnsim.culture import preculture
 from asnsim.errors import DataError, ModelError
 from asnsim.library import load_model, load_species, read_overlay, read_recipe
 from asnsim.solvers import NDF
+from asnsim.tables import models_folder
 
 
 def test_two_populations_of_one_line_are_twice_one():
@@ -68,6 +70,10 @@ def test_held_pools_are_constants():
         (lambda: load_model("cell", "tumour:mcf7"), ModelError, "no population 'tumour'"),
         (lambda: load_model("patient", "calaspargase", "calaspargase"), ModelError, "takes out 'pegaspargase'"),
         (lambda: load_model("cell", "dmmem"), DataError, "dmem"),
+        (lambda: load_model("coculture", "mcf7"), ModelError, "such as tumour:mcf7"),
+        (lambda: load_model("coculture", "tumour:rpmi"), ModelError, "share 'asn_e'"),
+        (lambda: load_model("coculture", "sulfoximine"), ModelError, "such as tumour:sulfoximine"),
+        (lambda: load_model("patient", "asx173"), ModelError, "needs a medium"),
         (lambda: load_model("cell", without=("lat2",)), ModelError, "ylat2"),
     ],
 )
@@ -83,7 +89,7 @@ def test_wrong_names_are_one_sentence(call, kind, words):
         ('modules = ["asns"]\ntables = ["base"]\nlabelled = 3\n', "labelled"),
         ('modules = ["asns"]\ntables = ["base"]\npopulations = 4\n', "populations"),
         ('modules = ["asns"]\ntables = ["base"]\n[populations.a]\nmodules = ["asns"]\n', "tables"),
-        ('modules = ["asns"]\ntables = ["base"]\n[populations.a]\nmodules = ["asns"]\ntables = ["base"]\nfluid = "q"\n', "asn_q"),
+        ('modules = ["asns"]\ntables = ["base"]\n[populations.a]\nmodules = ["asns"]\ntables = ["base"]\nfluid = "q"\n', "fluid 'q'"),
         ('modules = ["asns"]\ntables = ["base"]\n[populations.a]\nmodules = ["asns"]\ntables = ["base"]\ncolour = 1\n', "colour"),
         ('modules = ["asnss"]\ntables = ["base"]\n', "asns"),
     ],
@@ -103,6 +109,36 @@ def test_an_overlay_may_change_modules(tmp_path):
     assert read_overlay(str(path)).title == "no response"
     path.write_text('title = "with memory"\nmodules = ["promoter_memory"]\n')
     assert "promoter_memory" in load_model("cell", str(path)).states
+
+
+def test_a_drug_for_one_population_leaves_the_other():
+    model = load_model("coculture", "dmem", "tumour:sulfoximine").with_parameters(sulfoximine_e=5.0)
+    run = asnsim.simulate(model, until=24)
+    assert run["sulfoximine_bound_tumour"][-1] > 0.9 and not run.has("sulfoximine_bound_stroma")
+    assert run["asns_rate_tumour"][-1] < 0.2 * run["asns_rate_stroma"][-1]
+
+
+def test_a_knock_out_outlasts_a_drug():
+    """Was once wrong: the inhibitor's rule took the place of the knock-out's constant."""
+    model = load_model("cell", "dmem", "gcn2_ko", "gcn2_inhibitor")
+    assert asnsim.simulate(model, until=1)["gcn2_activity"].max() == 0.0
+
+
+def test_a_population_may_not_fall_on_a_shared_name(tmp_path):
+    text = (models_folder() / "coculture.toml").read_text(encoding="utf-8").replace("populations.stroma", "populations.reference")
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(ModelError, match="second 'cell_volume_reference'"):
+        load_model(str(path))
+    path.write_text(text.replace("populations.reference]", 'populations.stroma]\nheld = ["sre_c"]'))
+    with pytest.raises(ModelError, match="'sre_c'.*did you mean 'ser_c'"):
+        load_model(str(path))
+
+
+def test_a_tracer_comes_at_time_zero():
+    model = load_model("tracer", "dmem").with_parameters(asn_e_u13c=1000.0)
+    run = asnsim.simulate(model, preculture(model), until=1.0)
+    assert run["asn_label"][run.t < 0].max() == 0.0 and run["asn_label"][-1] > 0.0
 
 
 def test_species_of_populations_do_not_leak_into_the_table():
