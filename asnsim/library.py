@@ -344,6 +344,8 @@ def _lay(plan: _Plan, text: str, elsewhere: Mapping[str, Parameter]) -> None:
             _overlay_population(plan, group, table, bool(overlay.modules))
             continue
         for key, (row, _) in read_parameters(table).items():
+            if overlay.modules and key not in plan.numbers and key not in elsewhere and key not in _all_words():
+                raise ModelError(f"{row.where}: '{key}' is not a name of model '{plan.recipe.name}'{suggest(key, plan.numbers)}")
             owner = next((name for name, own in plan.own.items() if key in own), None)
             if owner:
                 raise ModelError(
@@ -379,6 +381,12 @@ def _words(modules: Iterable[Module]) -> set[str]:
         for expressions in (module.rules, module.rates, module.algebraic):
             found |= set(expressions) | {s.name for e in expressions.values() for s in e.free_symbols}
     return found
+
+
+@lru_cache(maxsize=1)
+def _all_words() -> frozenset[str]:
+    """Every name any module reads or defines: what a table may bring that no table of the recipe knows."""
+    return frozenset(_words(make() for make in MODULES.values()))
 
 
 def _check_population(plan: _Plan, population: Population, parts: list[Module], shared, names, taken) -> None:

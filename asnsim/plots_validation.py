@@ -39,7 +39,7 @@ def _place(value: float, target: Target) -> float:
 def plot_validation(findings: Sequence[Finding], path: str | Path) -> None:
     """Draw one line per read-out: the tolerance as a band, the simulation with its 90 % interval; misses in orange."""
     rows = [(finding, target) for finding in findings for target in finding.observation.targets]
-    figure, axes = plt.subplots(figsize=(8.2, 0.17 * len(rows) + 1.2))
+    figure, axes = plt.subplots(figsize=(8.2, max(0.17 * len(rows), 1.0) + 1.2), constrained_layout=True)
     axes.axvspan(-1, 1, color="#e8f1e8", zorder=0)
     for y, (finding, target) in enumerate(rows):
         value = finding.simulated.get(target.readout, math.nan)
@@ -55,9 +55,8 @@ def plot_validation(findings: Sequence[Finding], path: str | Path) -> None:
     axes.set_xlabel("simulated, within the tolerance of what was published")
     for use, colour in (*_COLOURS.items(), ("misses", _MISS)):
         axes.plot([], [], "X" if use == "misses" else "o", color=colour, label=use)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0 + 2.4 / len(rows)), ncol=4, frameon=False, fontsize=8)
+    figure.legend(loc="outside upper center", ncol=4, frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
     figure.savefig(path, dpi=130)
     plt.close(figure)
 
