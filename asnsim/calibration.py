@@ -307,7 +307,9 @@ STAGES: dict[str, tuple[tuple[str, ...], bool]] = {
     "response": (("V15", "V17", "V22"), False),
     "mtorc1": (("V49",), True),
     "fate": (("V24",), False),
+    "body": (("V35",), False),
 }
+_APART = ("body",)  # shares no number with the others and is not fitted again with them
 
 
 def calibrate(starts: int = 3, rounds: int = 30, step: Callable[[str], None] | None = None) -> Calibration:
@@ -344,15 +346,33 @@ def _from_one_start(k: int, rounds: int, say: Callable[[str], None]) -> Calibrat
         chosen = [p for p in priors if p.stage == stage]
         objective = _Objective(chosen, values, rows, culture)
         values |= objective.values(_solve(objective, values, max(rounds // 3, 3), lambda words, s=stage: say(f"{s}: {words}")).x)
-    everything = tuple(dict.fromkeys(row for rows, _ in STAGES.values() for row in rows))
-    objective = _Objective(priors, {}, everything, True)
-    answer = _solve(objective, values, rounds, lambda words: say(f"all: {words}"))
+    together = [stage for stage in STAGES if stage not in _APART]
+    everything = tuple(dict.fromkeys(row for stage in together for row in STAGES[stage][0]))
+    found = _settled([p for p in priors if p.stage in together], values, everything, True, rounds, lambda w: say(f"all: {w}"))
+    for stage in _APART:
+        own = [p for p in priors if p.stage == stage]
+        found = _joined(found, _settled(own, values, STAGES[stage][0], False, rounds, lambda w, s=stage: say(f"{s}: {w}")))
+    return found
+
+
+def _settled(priors: Sequence[Prior], values, rows: Sequence[str], culture: bool, rounds: int, say) -> Calibration:
+    """Fit some numbers to some rows and take the curvature there."""
+    objective = _Objective(priors, {}, rows, culture)
+    answer = _solve(objective, values, rounds, say)
     final = objective.values(answer.x)
     jacobian = objective.jacobian(answer.x)
     widths = np.array([p.sd_log for p in priors])
     covariance = np.linalg.inv(jacobian.T @ jacobian) * np.outer(widths, widths)
     names = tuple(p.name for p in priors)
     return Calibration(names, np.array([final[name] for name in names]), covariance, float(answer.cost))
+
+
+def _joined(one: Calibration, other: Calibration) -> Calibration:
+    """Two calibrations that share no data as one, with no correlation between them."""
+    n, m = len(one.names), len(other.names)
+    covariance = np.zeros((n + m, n + m))
+    covariance[:n, :n], covariance[n:, n:] = one.covariance, other.covariance
+    return Calibration(one.names + other.names, np.append(one.values, other.values), covariance, one.cost + other.cost)
 
 
 def _solve(objective: _Objective, values: Mapping[str, float], rounds: int, say: Callable[[str], None]):

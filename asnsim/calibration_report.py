@@ -12,7 +12,7 @@ from asnsim.units import unit
 
 __all__ = ["to_markdown", "write_back"]
 
-_TABLES = ("base", "experiments")
+_TABLES = ("base", "body", "experiments")
 _SOURCE = "make calibrate: fit to the calibrate rows of observations.tsv and to culture_data.tsv; prior in priors.tsv"
 
 
@@ -66,7 +66,7 @@ def _with_values(path: Path, values: dict[str, float], sds: dict[str, float]) ->
             "value": f"{value / scale:.5g}",
             "lower": f"{prior.lower / scale:.4g}",
             "upper": f"{prior.upper / scale:.4g}",
-            "spread": f"{sd:.2g}",
+            "spread": row["spread"] if path.stem == "body" else f"{sd:.2g}",  # there it is between patients
             "source": _SOURCE,
             "status": "fitted",
             "note": f"95 % {value * np.exp(-1.96 * sd) / scale:.3g} to {value * np.exp(1.96 * sd) / scale:.3g}; "

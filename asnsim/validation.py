@@ -23,8 +23,8 @@ from asnsim.tables import models_folder, read_tsv, write_text
 __all__ = ["Finding", "counts", "explanations", "interval", "to_json", "to_markdown", "validate", "write_report"]
 
 _SEED = 2026
-#: Observations of fluids and drugs that no calibrated number of the cell model touches: draws would only repeat them.
-_UNTOUCHED = frozenset("V01 V02 V03 V28 V30 V31 V32 V33 V34 V35 V36 V38 V40 V43 V44".split())
+#: Observations that no calibrated number touches: draws would only repeat them.
+_UNTOUCHED = frozenset("V01 V02 V03 V28 V30 V31 V32 V33 V40 V43".split())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

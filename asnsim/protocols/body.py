@@ -319,6 +319,7 @@ def v35(load: Load) -> dict[str, float]:
     csf = group.csf[:, 0]
     return {
         "fall": float(100 * (1 - np.median(csf / group.csf_before))),
+        "left": float(100 * np.median(csf / group.csf_before)),
         "below_0.5": float(100 * (csf < 0.5).mean()),
         "correlation_with_activity": float(np.corrcoef(np.log(group.activity[:, 0]), np.log(csf))[0, 1]),
     }
