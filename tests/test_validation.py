@@ -67,7 +67,7 @@ def test_a_holdout_with_a_width_is_refused(tmp_path, monkeypatch):
 def test_every_calibrated_number_is_a_fitted_row_and_the_covariance_belongs_to_it():
     result, priors = read_calibration(), read_priors()
     assert list(result.names) == list(priors)
-    rows = {name: row for table in ("base", "experiments") for name, (_, row) in read_parameters(table).items()}
+    rows = {name: row for table in ("base", "body", "experiments") for name, (_, row) in read_parameters(table).items()}
     for name, value in zip(result.names, result.values, strict=True):
         assert rows[name].status == "fitted"
         assert rows[name].value == pytest.approx(value, rel=1e-4)
@@ -223,12 +223,12 @@ def test_calibration_finds_its_way_back(tmp_path):
 def test_writing_back_changes_only_fitted_rows(tmp_path):
     source = models_folder()
     (tmp_path / "parameters").mkdir()
-    for table in ("base", "experiments"):
+    for table in ("base", "body", "experiments"):
         text = (source / "parameters" / f"{table}.tsv").read_text(encoding="utf-8")
         (tmp_path / "parameters" / f"{table}.tsv").write_text(text, encoding="utf-8")
     result = read_calibration()
     moved = Calibration(result.names, result.values * 1.1, result.covariance, 1.0)
-    assert len(write_back(moved, tmp_path)) == 4
+    assert len(write_back(moved, tmp_path)) == 5
     before = (source / "parameters" / "base.tsv").read_text(encoding="utf-8").splitlines()
     after = (tmp_path / "parameters" / "base.tsv").read_text(encoding="utf-8").splitlines()
     changed = {a.split("\t")[0] for a, b in zip(after, before, strict=True) if a != b}
