@@ -40,15 +40,15 @@ def v04(load: Load) -> dict[str, float]:
 
 
 def v05(load: Load) -> dict[str, float]:
-    """Differentiated brown adipocytes with 1 mM Asn for half a day against without, in the medium they had conditioned.
+    """Differentiated brown adipocytes with 1 mM Asn for a day against without, in the medium they had conditioned.
 
     A confluent dish that does not grow (5e5 cells/mL, assumed) in DMEM with serum, last changed two days before. The row says
-    hours to a day; `asn_fold_24` is what a whole day gives.
+    hours to a day; `asn_fold_12` is what half a day gives.
     """
     model = load("cell", "dmem", "brown_adipocyte").with_parameters(asn_e=_SERUM_ASN)
     plain = cultured(model, 72.0, 5e5, times=[48.0, 60.0, 72.0])
     fed = cultured(model, 72.0, 5e5, changes=[(48.0, {"asn_e": plain.at(48.0)["asn_e"] + 1000.0})], times=[60.0, 72.0])
-    return {name: fold(fed, "asn_c", t, plain) for name, t in (("asn_fold", 60.0), ("asn_fold_24", 72.0))}
+    return {name: fold(fed, "asn_c", t, plain) for name, t in (("asn_fold_12", 60.0), ("asn_fold", 72.0))}
 
 
 def v06(load: Load) -> dict[str, float]:
