@@ -10,7 +10,6 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -18,9 +17,9 @@ from asnsim.calibration import Observation, Target, read_calibration, read_obser
 from asnsim.errors import AsnsimError, DataError, suggest
 from asnsim.protocols import PROTOCOLS
 from asnsim.protocols.bench import Load
-from asnsim.tables import models_folder, read_tsv, write_text
+from asnsim.tables import models_folder, read_tsv
 
-__all__ = ["Finding", "counts", "explanations", "interval", "to_json", "to_markdown", "validate", "write_report"]
+__all__ = ["Finding", "counts", "explanations", "interval", "to_json", "to_markdown", "validate"]
 
 _SEED = 2026
 #: Observations that no calibrated number touches: draws would only repeat them.
@@ -59,12 +58,6 @@ class Finding:
     def missed(self) -> tuple[Target, ...]:
         """Read-outs outside their interval."""
         return tuple(t for t in self.observation.targets if not t.agrees(self.simulated.get(t.readout, math.nan)))
-
-    @property
-    def robust(self) -> float:
-        """Share of read-outs whose whole 90 % interval agrees."""
-        whole = [t.agrees(self.low[t.readout]) and t.agrees(self.high[t.readout]) for t in self.observation.targets]
-        return float(np.mean(whole)) if self.simulated else 0.0
 
 
 def validate(
@@ -252,8 +245,3 @@ def interval(target: Target) -> str:
     if low and high:
         return f"{target.low:.3g} to {target.high:.3g}"
     return f">= {target.low:.3g}" if low else f"<= {target.high:.3g}" if high else "shown only"
-
-
-def write_report(findings: list[Finding], path: Path) -> Path:
-    """Write the Markdown report whole."""
-    return write_text(path, to_markdown(findings))
