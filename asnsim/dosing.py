@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from asnsim.delivery import SET, SWITCH, Action, Given, deliveries
 from asnsim.errors import DoseError, UnitError, suggest
 from asnsim.network import Network
 from asnsim.units import dimension_text, parse_quantity, parse_time, unit
 
-__all__ = ["Action", "Change", "Dose", "Regimen", "parse_dose"]
+__all__ = ["Change", "Dose", "Regimen", "Switch", "parse_dose"]
 
 _MOST_REPEATS = 100_000
+_MOST_AT_ONCE = 1000  # infusions that overlap at a steady state
 _PER = (("bsa", unit("m^2").dimension), ("weight", unit("kg").dimension))
 
 
@@ -28,7 +30,7 @@ class Dose:
         When it is given, h or text such as ``'14 d'``.
     amt : float or str
         Amount in canonical units (U or umol), or text; ``'2500 U/m^2'`` and ``'... /kg'`` are resolved with the model's
-        `bsa` and `weight`.
+        `bsa` and `weight`. 0 only for the steady state of a constant infusion (with `rate`) or of no dose at all.
     into : str
         The state that receives it (NONMEM's CMT, by name).
     rate : float or str
@@ -40,11 +42,18 @@ class Dose:
     addl : int
         Additional doses every `ii`.
     f : float
-        Bioavailable fraction. With `rate` it shortens the infusion, with `duration` it lowers the rate.
+        Bioavailable fraction, or what arrives relative to a reference. With `rate` it shortens the infusion, with `duration` it
+        lowers the rate.
     alag : float or str
         Lag, h, for this dose and all its repeats.
+    ss : {0, 1, 2, 3}
+        1: this dose has always been given every `ii`, and nothing else was; 2: the same, added to what there is, for linear
+        models; 3: as 1, the search begins at the present state. What only accumulates keeps its value. With `addl` the train
+        goes on. The steady state is that without lag; with one, the record lies at ``ii - alag`` in its period.
     cap : float or str
         Largest amount, U or umol; infinite if not given (3750 U for pegaspargase in BFM protocols).
+    vial : float or str
+        Content of a vial: the amount, after the cap, is rounded to the nearest number of whole vials, at least one; 0 for none.
     name : str
         By which sensitivities refer to it: ``theta=('NAME.amt', 'NAME.time')``; by default dose1, dose2, ... in the order of the
         regimen.
@@ -64,7 +73,9 @@ class Dose:
     addl: int = 0
     f: float = 1.0
     alag: float | str = 0.0
+    ss: int = 0
     cap: float | str = math.inf
+    vial: float | str = 0.0
     name: str = ""
 
     def __post_init__(self):
@@ -73,11 +84,15 @@ class Dose:
         if not math.isfinite(self.time):
             raise DoseError(f"a dose into '{self.into}' has time {self.time:g}; give a number of hours")
         who = f"the dose into '{self.into}' at {self.time:g} h"
+        if self.ss not in (0, 1, 2, 3) or isinstance(self.ss, bool):
+            raise DoseError(f"{who} has ss {self.ss}; it must be 0, 1, 2 or 3")
         amount, _ = _amount(self.amt)
-        if not 0 < amount < math.inf:
+        if not (0 < amount < math.inf or (amount == 0 and self.ss)):
             raise DoseError(f"{who} has amt {self.amt}; an amount must be positive and finite")
         if not _amount(self.cap)[0] > 0:
             raise DoseError(f"{who} has cap {self.cap}; a cap must be positive")
+        if not 0 <= _amount(self.vial)[0] < math.inf:
+            raise DoseError(f"{who} has vial {self.vial}; the content of a vial must be finite and not negative")
         for name in ("duration", "ii", "alag"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise DoseError(f"{who} has {name} {getattr(self, name):g} h; it must not be negative")
@@ -88,10 +103,25 @@ class Dose:
             raise DoseError(f"{who} has both rate and duration; give one of them")
         if not isinstance(self.addl, int) or isinstance(self.addl, bool) or not 0 <= self.addl <= _MOST_REPEATS:
             raise DoseError(f"{who} has addl {self.addl}; it must be a whole number from 0 to {_MOST_REPEATS}")
-        if (self.addl > 0) != (self.ii > 0):
-            raise DoseError(f"{who} has addl {self.addl} and ii {self.ii:g} h; repeats need both, a single dose neither")
-        if not isinstance(self.f, (int, float)) or not 0 < self.f <= 1:
-            raise DoseError(f"{who} has f {self.f}; a bioavailable fraction lies between 0 and 1")
+        if not isinstance(self.f, (int, float)) or not 0 < self.f < math.inf:
+            raise DoseError(f"{who} has f {self.f}; what arrives must be positive and finite")
+        self._check_repeats(who, amount)
+
+    def _check_repeats(self, who: str, amount: float) -> None:
+        """The rules of ADDL, II and SS among each other."""
+        if not self.ss:
+            if (self.addl > 0) != (self.ii > 0):
+                raise DoseError(f"{who} has addl {self.addl} and ii {self.ii:g} h; repeats need both, a single dose neither")
+        elif amount > 0:
+            if not self.ii > 0:
+                raise DoseError(f"{who} has ss {self.ss} and ii 0; the steady state of repeated doses needs their interval ii")
+            if self.alag > self.ii:
+                raise DoseError(f"{who} has ss {self.ss} and lags {self.alag:g} h, more than its interval ii of {self.ii:g} h")
+        elif self.ii or self.addl or self.alag or self.duration:
+            raise DoseError(
+                f"{who} has ss {self.ss} and amt 0, the steady state of a constant infusion or of none; "
+                "ii, addl, alag and duration must be 0"
+            )
 
 
 _DOSE_TEXT = re.compile(
@@ -138,10 +168,13 @@ class Change:
         When, h.
     values : mapping of str to float
         New values in canonical units. A state is set, and forgets what it was; a constant holds from then on.
+    late : bool
+        Whether it comes after the doses at that time instead of before them.
     """
 
     time: float | str
     values: Mapping[str, float]
+    late: bool = False
 
     def __post_init__(self):
         object.__setattr__(self, "time", parse_time(self.time, "the change's time"))
@@ -155,31 +188,28 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
-    """One thing the driver does at one time, resolved against a model.
+class Switch:
+    """A state turned off (emptied, and nothing moves it) or on again, as NONMEM turns compartments; a dose into it turns it on.
 
     Parameters
     ----------
-    time : float
-        h.
-    order : int
-        Among actions at one time: 0 end of an infusion, 1 change, 2 bolus, 3 start of an infusion.
-    name : str
-        State or constant.
-    value : float
-        New value, amount, or amount per h (negative at the end of an infusion).
-    slopes : mapping of str to (float, float)
-        Derivatives of `time` and `value` by the parameters of doses (``'dose1.amt'``) and covariates that they depend on.
+    time : float or str
+        When, h.
+    state : str
+        Which.
+    on : bool
+        To what.
     """
 
-    time: float
-    order: int
-    name: str
-    value: float
-    slopes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    time: float | str
+    state: str
+    on: bool
 
+    def __post_init__(self):
+        object.__setattr__(self, "time", parse_time(self.time, "the switch's time"))
+        if not math.isfinite(self.time):
+            raise DoseError(f"the switch of '{self.state}' has time {self.time:g}; give a number of hours")
 
-END, SET, BOLUS, START = range(4)
 
 #: Parameters of a dose that sensitivities can be taken by.
 DOSE_PARAMETERS = ("amt", "time", "alag", "f", "rate", "duration", "ii")
@@ -198,6 +228,7 @@ class Regimen:
 
     doses: tuple[Dose, ...] = ()
     changes: tuple[Change, ...] = field(default=())
+    switches: tuple[Switch, ...] = field(default=())
 
     @classmethod
     def single(cls, amt: float | str, into: str, time: float | str = 0.0, **fields) -> Regimen:
@@ -222,8 +253,12 @@ class Regimen:
         """Return a regimen with one more change of condition."""
         return replace(self, changes=(*self.changes, Change(time, {**(values or {}), **more})))
 
+    def switch(self, time: float | str, state: str, on: bool) -> Regimen:
+        """Return a regimen that turns a state off or on; see `Switch`."""
+        return replace(self, switches=(*self.switches, Switch(time, state, on)))
+
     def __add__(self, other: Regimen) -> Regimen:
-        return Regimen(self.doses + other.doses, self.changes + other.changes)
+        return Regimen(self.doses + other.doses, self.changes + other.changes, self.switches + other.switches)
 
     def labels(self) -> tuple[str, ...]:
         """Names of the doses: their own, or dose1, dose2, ... by their place.
@@ -254,6 +289,10 @@ class Regimen:
         dose = self.doses[labels.index(label)]
         if part not in DOSE_PARAMETERS:
             raise DoseError(f"'{name}': a dose has no '{part}'; it has {', '.join(DOSE_PARAMETERS)}")
+        if dose.ss and (part not in ("amt", "f") or dose.rate or dose.duration):
+            raise DoseError(
+                f"'{name}': of a dose at steady state (ss {dose.ss}) sensitivities are known by amt and f of a bolus only"
+            )
         if part in ("amt", "rate"):
             dimension = amount_dimension(model, dose.into)
             if part == "rate":
@@ -275,21 +314,7 @@ class Regimen:
         UnitError
             If a dose is in the wrong unit.
         """
-        actions: list[Action] = []
-        for label, dose in zip(self.labels(), self.doses, strict=True):
-            dimension = amount_dimension(model, dose.into)
-            amount, scaled_by = _resolve(f"the dose '{dose.amt}'", dose.amt, dimension, model, dose.into)
-            cap, _ = _resolve(f"the cap '{dose.cap}'", dose.cap, dimension, model, dose.into)
-            per_hour = tuple(x - y for x, y in zip(dimension, unit("h").dimension, strict=True))
-            rate, _ = _resolve(f"the rate '{dose.rate}'", dose.rate, per_hour, model, dose.into)
-            if scaled_by and any(scaled_by in change.values for change in self.changes):
-                raise DoseError(
-                    f"the dose '{dose.amt}' follows '{scaled_by}', which a change of condition sets anew; give absolute amounts"
-                )
-            growth = amount / model.parameters[scaled_by].value if scaled_by else 0.0
-            given = _Given(label, dose, min(amount, cap), rate, scaled_by, 0.0 if amount > cap else 1.0, growth)
-            for repeat in range(dose.addl + 1):
-                actions += _deliver(given, repeat)
+        actions = deliveries(self.given(model))
         for change in self.changes:
             for name, value in change.values.items():
                 if name not in model.parameters:
@@ -297,70 +322,58 @@ class Regimen:
                         f"the change at {change.time:g} h sets '{name}', which is not a state or constant of model "
                         f"'{model.name}'{suggest(name, model.parameters)}"
                     )
-                actions.append(Action(change.time, SET, name, value))
-        return sorted(actions, key=lambda action: (action.time, action.order))
+                actions.append(Action(change.time, SET, name, value, late=change.late))
+        for switch in self.switches:
+            amount_dimension(model, switch.state, "a switch turns")
+            actions.append(Action(switch.time, SWITCH, switch.state, float(switch.on)))
+        return sorted(actions, key=lambda action: (action.time, action.late, action.order))
+
+    def given(self, model: Network) -> list[Given]:
+        """Return the doses in canonical numbers: per-m^2 and per-kg amounts, caps and vials resolved.
+
+        Raises
+        ------
+        DoseError
+            If a dose goes into something that is not a state.
+        UnitError
+            If a dose is in the wrong unit.
+        """
+        return [self._given(label, dose, model) for label, dose in zip(self.labels(), self.doses, strict=True)]
+
+    def _given(self, label: str, dose: Dose, model: Network) -> Given:
+        """Resolve a dose against a model."""
+        dimension = amount_dimension(model, dose.into)
+        amount, scaled_by = _resolve(f"the dose '{dose.amt}'", dose.amt, dimension, model, dose.into)
+        cap, _ = _resolve(f"the cap '{dose.cap}'", dose.cap, dimension, model, dose.into)
+        vial, _ = _resolve(f"the vial of '{dose.vial}'", dose.vial, dimension, model, dose.into)
+        per_hour = tuple(x - y for x, y in zip(dimension, unit("h").dimension, strict=True))
+        rate, _ = _resolve(f"the rate '{dose.rate}'", dose.rate, per_hour, model, dose.into)
+        if scaled_by and any(scaled_by in change.values for change in self.changes):
+            raise DoseError(
+                f"the dose '{dose.amt}' follows '{scaled_by}', which a change of condition sets anew; give absolute amounts"
+            )
+        growth = amount / model.parameters[scaled_by].value if scaled_by else 0.0
+        given = _in_vials(min(amount, cap), vial)
+        free = 1.0 if given == amount and not vial else 0.0
+        numbers = (dose.time, given, rate, dose.duration, dose.ii, dose.addl, dose.alag, dose.f, dose.ss)
+        found = Given(label, dose.into, *numbers, scaled_by, free, growth)
+        if dose.ss and dose.ii and found.length > _MOST_AT_ONCE * dose.ii:
+            raise DoseError(
+                f"an infusion of {found.length:g} h every {dose.ii:g} h never ends a steady state of over {_MOST_AT_ONCE} at once"
+            )
+        return found
 
 
-def _tidy(time: float) -> float:
-    """Drop the dust of adding times: 0.2 + 0.1 h meets an output at 0.3 h."""
-    short = float(f"{time:.13g}")
-    return short if abs(short - time) <= 4 * math.ulp(time) else time
+def _in_vials(amount: float, vial: float) -> float:
+    """The nearest number of whole vials, at least one."""
+    return max(1, round(amount / vial)) * vial if vial else amount
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """A dose in canonical numbers: what is given, at which rate, and how the amount follows its own value and a covariate."""
-
-    label: str
-    dose: Dose
-    amount: float
-    rate: float
-    covariate: str
-    own: float
-    growth: float
-
-
-def _deliver(given: _Given, repeat: int) -> list[Action]:
-    """One administration, with the derivatives of its times and values."""
-    dose, rate = given.dose, given.rate
-    begin = _tidy(dose.time + dose.alag + repeat * dose.ii)
-    delivered = given.amount * dose.f
-    length = delivered / rate if rate > 0 else dose.duration
-    end = begin + length
-    moves = {"time": 1.0, "alag": 1.0, "ii": float(repeat)}
-    grows = {"amt": dose.f * given.own, "f": given.amount, given.covariate: given.growth * dose.f * given.own}
-    if end == begin:  # a bolus, or an infusion shorter than time can tell
-        return [Action(begin, BOLUS, dose.into, delivered, _slopes(given, moves, grows))]
-    if not rate or abs((end - begin) - length) > 1e-9 * length:  # what is delivered counts, not a rate over a rounded time
-        rate = delivered / (end - begin)
-    if given.rate > 0:
-        rates = {"rate": 1.0}
-        longer = {name: slope / rate for name, slope in grows.items()} | {"rate": -length / rate}
-    else:
-        rates = {name: slope / length for name, slope in grows.items()} | {"duration": -rate / length}
-        longer = {"duration": 1.0}
-    ends = moves | longer
-    return [
-        Action(begin, START, dose.into, rate, _slopes(given, moves, rates)),
-        Action(end, END, dose.into, -rate, _slopes(given, ends, {name: -slope for name, slope in rates.items()})),
-    ]
-
-
-def _slopes(given: _Given, times: Mapping[str, float], values: Mapping[str, float]) -> dict[str, tuple[float, float]]:
-    """Derivatives under the names of sensitivities: ``'dose1.amt'``, or a covariate's own."""
-    found = {}
-    for name in dict.fromkeys([*times, *values]):
-        if name:
-            full = name if name == given.covariate else f"{given.label}.{name}"
-            found[full] = times.get(name, 0.0), values.get(name, 0.0)
-    return found
-
-
-def amount_dimension(model: Network, state: str) -> tuple[float, ...]:
+def amount_dimension(model: Network, state: str, what: str = "a dose goes into") -> tuple[float, ...]:
     """Return the dimension of an amount that goes into a state: a species takes its amount, another state its own unit."""
     if state not in model.states:
         kind = "a rule" if state in model.rules else "not a state"
-        raise DoseError(f"a dose goes into '{state}', which is {kind} of model '{model.name}'{suggest(state, model.states)}")
+        raise DoseError(f"{what} '{state}', which is {kind} of model '{model.name}'{suggest(state, model.states)}")
     own = model.parameters[state].dimension
     if state in model.rates:
         return own

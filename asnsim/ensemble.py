@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from asnsim.codegen import CompiledSystem, compile_system
-from asnsim.dosing import BOLUS, SET, Action, Regimen
+from asnsim.delivery import BOLUS, SET, STEADY, SWITCH, Action
+from asnsim.dosing import Regimen
 from asnsim.equations import ODESystem, build_equations
 from asnsim.errors import AsnsimError, IntegrationError, ModelError
 from asnsim.network import Network
@@ -115,7 +116,8 @@ def simulate_many(
         Output times, h; by default 401 evenly spaced from 0.
     solver : Rodas5P, Rodas4 or NDF, optional
         Method and tolerances; ``Rodas5P(rtol=1e-6)`` by default. The Rosenbrock methods run several trajectories side by side
-        where the model allows it (no events or algebraic states, no explicit time, up to 100 states). A set on which one of
+        where the model allows it (no events or algebraic states, no explicit time, up to 100 states), no dose is at
+        steady state and no state is switched off. A set on which one of
         them fails is tried by NDF, for about the same error: they need derivatives that are finite at every step, as that of a
         power below one is not at zero.
     threads : int, optional
@@ -204,7 +206,8 @@ class _Plan:
         self.attempts = np.zeros(sets.n, dtype=np.int64)
         self._local = threading.local()
         self.code: CompiledSystem | None = None
-        if observables and isinstance(solver, Rosenbrock) and not system.triggers and 0.0 not in system.mass:
+        plain = not system.triggers and 0.0 not in system.mass and not {STEADY, SWITCH} & {action.order for action in sets.shared}
+        if observables and isinstance(solver, Rosenbrock) and plain:
             code = compile_system(system, (), observables)
             if code.has_lanes:
                 code.improve()

@@ -7,7 +7,7 @@ the last term is the dilution by a compartment that grows and is there only wher
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -20,7 +20,7 @@ from asnsim.expressions import Graph
 from asnsim.network import TIME, Event, Network, symbol
 from asnsim.once import once
 
-__all__ = ["ODESystem", "build_equations"]
+__all__ = ["ODESystem", "build_equations", "without_rates"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class ODESystem:
 
     def arrays(self, network: Network) -> tuple[np.ndarray, np.ndarray]:
         """Return initial states (n_x,) and constants with zero inputs (n_c + n_x,) of a network of this structure."""
-        return np.array(network.state_values), np.concatenate([network.constant_values, np.zeros(self.n)])
+        return np.array(network.state_values, dtype=float), np.concatenate([network.constant_values, np.zeros(self.n)])
 
     def symbolic_rhs(self) -> dict[str, sympy.Expr]:
         """Return dx/dt as SymPy expressions with rules written out, for reading and as the oracle of the graph."""
@@ -215,6 +215,12 @@ def build_equations(network: Network) -> ODESystem:
         If a compartment's size is a rule that changes in time.
     """
     return _build(Structure(network.structure, network))
+
+
+def without_rates(system: ODESystem, places: Sequence[int]) -> ODESystem:
+    """Return the equations with some states, by their places, that nothing moves."""
+    rhs = tuple(system.graph.zero if i in places else node for i, node in enumerate(system.rhs))
+    return replace(system, key=f"{system.key} without {sorted(places)}", rhs=rhs, cache={})
 
 
 @once(64)

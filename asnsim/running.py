@@ -16,9 +16,9 @@ from dataclasses import replace
 import numpy as np
 
 from asnsim.codegen import CompiledSystem, compile_system
+from asnsim.delivery import BOLUS, END, SET, START, SWITCH, Action
 from asnsim.derivatives import derivatives
-from asnsim.dosing import BOLUS, END, SET, START, Action
-from asnsim.equations import ODESystem, build_equations
+from asnsim.equations import ODESystem, build_equations, without_rates
 from asnsim.errors import IntegrationError, ModelError
 from asnsim.network import Network
 from asnsim.solvers import NDF, ROOT, SUCCESS, Integrator, Kernels, Segment, python_callable
@@ -86,7 +86,7 @@ class Run:
     x : ndarray, shape (n,)
     s : ndarray, shape (n, n_theta)
     c : ndarray, shape (n_c + n,)
-        Constants, and what flows into each state.
+        Constants, and what flows into each state; NaN where a state is switched off.
     live : ndarray of bool, shape (n_theta,)
         Whether a constant in theta still acts, or a change of condition has replaced it.
     """
@@ -108,6 +108,7 @@ class Run:
         self.live = np.ones(len(theta), dtype=bool)
         self.stats: dict[str, int] = {}
         self.integrator: Integrator | None = None
+        self._whole, self._waiting = system, {}
         for k, name in enumerate(theta):
             if name in system.states:
                 self.s[system.states.index(name), k] = 1.0
@@ -265,7 +266,11 @@ class Run:
     def apply(self, action: Action, t: float) -> None:
         """Carry out one action."""
         dtau, dvalue = self.slopes(action)
-        if action.order == SET:
+        if action.order in (BOLUS, START):
+            self.switch(action.name, True)
+        if action.order == SWITCH:
+            self.switch(action.name, bool(action.value))
+        elif action.order == SET:
             self._set(action)
         elif action.order == BOLUS:
             self.jump(t, dtau, lambda T: self._bolus(action, t, T, dtau, dvalue))
@@ -299,6 +304,9 @@ class Run:
         """What flows into a state changes."""
         i = self.system.states.index(action.name)
         slot = len(self.system.constants) + i
+        if np.isnan(self.c[slot]):  # an infusion that ends while its state is off
+            self._waiting[i] += action.value
+            return
         self.c[slot] += action.value
         if action.order == END and abs(self.c[slot]) < 1e-9 * abs(action.value):
             self.c[slot] = 0.0
@@ -307,17 +315,40 @@ class Run:
                 self._flows[k, state] = slope + dvalue[k]
         self._refresh()
 
+    def switch(self, name: str, on: bool) -> None:
+        """Turn a state off, which empties it, or on again; what flows into it waits."""
+        i = self.system.states.index(name)
+        slot = len(self.system.constants) + i
+        if on != np.isnan(self.c[slot]):
+            return
+        if self.theta:
+            raise ModelError(f"'{name}' is switched {'on' if on else 'off'}; that has no sensitivities, simulate without theta")
+        if on:
+            self.c[slot] = self._waiting.pop(i)
+        else:
+            self._waiting[i], self.c[slot], self.x[i] = self.c[slot], np.nan, 0.0
+        self._stand_still()
+
+    def _stand_still(self) -> None:
+        """Take the equations in which what is off does not move."""
+        off = tuple(np.flatnonzero(np.isnan(self.c[len(self._whole.constants) :])).tolist())
+        system = self._whole.cache.setdefault(("off", off), without_rates(self._whole, off)) if off else self._whole
+        if system is not self.system:
+            self.system = system
+            self._compile()
+
     def release(self) -> None:
         """Give the solver's buffers back; nothing can be integrated afterwards."""
         self.integrator.release()
 
     def without_events(self) -> Run:
         """A copy that does not stop at conditions and has no sensitivities; for following a piece of a trajectory again."""
-        one = Run(self.model, self.system, (), np.zeros(0), self.solver)
+        one = Run(self.model, self._whole, (), np.zeros(0), self.solver)
         one.integrator = Integrator(self.solver, replace(one.kernels, n_roots=0, roots=0), one.atol)
         return one
 
     def restart(self, x: Sequence[float], c: np.ndarray) -> None:
         """Take another state and other constants."""
         self.x, self.c = np.array(x, dtype=float), np.array(c)
+        self._stand_still()
         self._refresh()

@@ -10,11 +10,13 @@ from types import MappingProxyType
 import numpy as np
 
 from asnsim.checks import derived_dimensions
-from asnsim.dosing import END, Action, Regimen
+from asnsim.delivery import END, STEADY, Action, Steady
+from asnsim.dosing import Regimen
 from asnsim.equations import ODESystem, build_equations
 from asnsim.errors import ModelError
 from asnsim.eventing import Events
 from asnsim.network import Network
+from asnsim.periodic import accumulators, periodic_state
 from asnsim.running import Run
 from asnsim.solvers import NDF, ROOT
 from asnsim.solvers.rosenbrock import Rosenbrock
@@ -24,6 +26,7 @@ from asnsim.units import parse_time, unit
 __all__ = ["output_times", "simulate", "span_of", "volumes_of"]
 
 _VERSION = importlib.metadata.version("asnsim")  # read once: it parses a file
+_TIGHTER = 0.1  # rtol of a search for a steady state over that of the run
 _MOST_STOPS = 100_000  # changes of conditions in one run; more is chattering
 
 
@@ -209,18 +212,84 @@ def _on_grid(t: float, grid: np.ndarray) -> float:
     return t
 
 
-def _act(
-    run: Run, events: Events, actions: list[Action], place: int, t: float, roots: tuple[int, ...] = ()
-) -> tuple[bool, int]:
+def _act(run: Run, events: Events, actions: list[Action], place: int, t: float, roots: tuple[int, ...] = ()) -> tuple[bool, int]:
     """Carry out what is due at `t`: what conditions fired, doses and changes, and what those fire in turn."""
     changed = events.fire(t, events.crossing(t, roots)) if events.triggers else False
     while place < len(actions) and actions[place].time <= t:
-        run.apply(actions[place], t)
+        if actions[place].order == STEADY:
+            _repeat(run, actions[place].steady, t)
+        else:
+            run.apply(actions[place], t)
         run.settle(t)
         if events.triggers:
             events.fire(t, run.slopes(actions[place])[0])
         place, changed = place + 1, True
     return changed, place
+
+
+def _repeat(run: Run, steady: Steady, t: float) -> None:
+    """Set, or add, the state that a train of doses leads to; see `asnsim.delivery.Steady`."""
+    system = run.system
+    _check_repeatable(system, steady)
+    free = np.flatnonzero(~accumulators(system.n, system.jacobian()) & (np.array(system.mass) > 0))
+    x, s = _repeated(run, steady, steady.cycle, free)
+    if steady.adds:
+        without = _repeated(run, steady, (), free)
+        run.x[free] += x - without[0]
+        run.s[free] += s - without[1]
+    else:
+        run.x[free], run.s[free] = x, s
+
+
+def _check_repeatable(system: ODESystem, steady: Steady) -> None:
+    model = system.network.name
+    if system.time_derivatives():
+        raise ModelError(f"'{steady.label}' asks for a steady state, but the rates of model '{model}' depend on time itself")
+    graph = system.graph
+    varying = {graph.nodes[i][0] for i in graph.reachable(list(system.jacobian().values()))} & {"x", "t"}
+    if steady.adds and varying:
+        raise ModelError(
+            f"'{steady.label}' has ss 2, which adds steady states; that holds for linear models only and model '{model}' is not "
+            "linear; use ss 1, with every dose of the train in it"
+        )
+
+
+def _repeated(run: Run, steady: Steady, cycle: tuple[Action, ...], free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the free states where the record lies in its period, shape (n_free,), and their sensitivities (n_free, n_theta)."""
+    system, n = run.system, len(free)
+    names = tuple(system.states[i] for i in free)
+    others = [k for k, name in enumerate(run.theta) if name not in system.states]
+    x0 = run.x.copy()
+    if not steady.from_present:
+        x0[free] = system.arrays(run.model)[0][free]
+    theta = names + tuple(run.theta[k] for k in others)
+    sizes = np.append(np.maximum(np.abs(x0[free]), run.atol[free] / run.solver.rtol), run.sizes[others])
+    one = Run(run.model, system, theta, sizes, NDF(rtol=max(_TIGHTER * run.solver.rtol, 1e-12)), cycle)
+    one.live[n:] = run.live[others]
+    quiet = run.c.copy()
+    flows = quiet[len(system.constants) :]
+    flows[~np.isnan(flows)] = 0.0
+
+    def follow(x: np.ndarray, end: float = steady.period) -> tuple[np.ndarray, np.ndarray]:
+        one.restart(x, quiet)
+        one.s = np.zeros((system.n, len(theta)))
+        one.s[free, np.arange(n)] = 1.0
+        _follow(one, list(cycle), 0.0, end, np.zeros(0))
+        return one.x, one.s[:, :n]
+
+    signed = np.array([name not in run.model.species for name in system.states])
+    try:
+        x, M = periodic_state(follow, x0, free, run.atol, run.solver.rtol, signed, lambda words: run.failure(words, 0.0))
+        s = np.zeros((n, len(run.theta)))
+        if others:
+            follow(x)
+            s[:, others] = np.linalg.solve(np.eye(n) - M, one.s[free, n:])
+        if steady.phase < steady.period:
+            x, M = follow(x, steady.phase)
+            s[:, others] = M[free] @ s[:, others] + one.s[free, n:]
+    finally:
+        one.release()
+    return x[free], s
 
 
 def volumes_of(system: ODESystem) -> dict[str, int]:

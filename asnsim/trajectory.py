@@ -34,7 +34,7 @@ class Trajectory:
     s : ndarray, shape (n_t, n_x, n_theta), or None
         Sensitivities dx/dtheta.
     constants : ndarray, shape (n_segments, n_c)
-        Constants and inputs that held in each segment.
+        Constants and inputs that held in each segment; an input is NaN where its state was switched off.
     segment : ndarray of int, shape (n_t,)
         The segment each row belongs to.
     theta : tuple of str
@@ -192,7 +192,8 @@ class Trajectory:
         """
         x, c = self.state_at(time)
         c = c.copy()
-        c[len(self.system.constants) :] = 0.0
+        flows = c[len(self.system.constants) :]
+        flows[~np.isnan(flows)] = 0.0
         for name, factor in (scale or {}).items():
             if name not in self.system.constants:
                 raise ModelError(f"'{name}' is not a constant of model '{self.model.name}' and cannot be scaled")

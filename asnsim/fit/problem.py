@@ -9,7 +9,8 @@ from types import MappingProxyType
 import numpy as np
 
 from asnsim.checks import derived_dimensions
-from asnsim.dosing import BOLUS, SET, START, Regimen
+from asnsim.delivery import END
+from asnsim.dosing import Regimen
 from asnsim.equations import build_equations
 from asnsim.errors import FitError, suggest
 from asnsim.measurements import Measurements
@@ -248,7 +249,7 @@ class FitProblem:
             o.relative_to for o in map(experiment.observable, dict.fromkeys(table["observable"])) if o.relative_to is not None
         ]
         times = np.unique([*table["time"].to_numpy(float), *references])
-        actions = [a.time for a in experiment.regimen.actions(experiment.model) if a.order in (SET, BOLUS, START)]
+        actions = [a.time for a in experiment.regimen.actions(experiment.model) if a.order != END]
         start = min([0.0, *actions, *times])
         return simulate(
             experiment.model.with_parameters(own),

@@ -9,17 +9,23 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+from nonmem import TIMES, V, more_scenarios, oral_model, scenarios
 from numpy.random import default_rng
 
 from asnsim.culture import precondition
 from asnsim.demo import dose_child
-from asnsim.dosing import Regimen
+from asnsim.dosing import Dose, Regimen
 from asnsim.ensemble import simulate_many
-from asnsim.errors import AsnsimError, IntegrationError
+from asnsim.errors import AsnsimError, IntegrationError, ModelError
 from asnsim.io.crosscheck import crosscheck
+from asnsim.io.nonmem import read_events
 from asnsim.library import list_overlays, load_model, read_overlay, read_parameters
+from asnsim.records import predictions
+from asnsim.simulation import simulate
 from asnsim.solvers import NDF
 from asnsim.steady import balanced_state
 from asnsim.studies import observations, published_problem
@@ -55,6 +61,39 @@ def crosscheck_cases() -> Iterator[Case]:
             yield f"{recipe} {' '.join(overlays)}", lambda r=recipe, o=overlays: agree(load_model(r, *o))
     for module in ("gcn2_atf4", "mtorc1", "asn_carrier"):
         yield f"cell without {module}", lambda m=module: agree(load_model("cell", "rpmi", without=m))
+
+
+def _agrees(scenario) -> bool:
+    """Whether a scenario of event records meets its closed form to 1e-6 relative."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "events.csv"
+        path.write_text(scenario.table())
+        observe = {"central": "cp"}
+        subjects = read_events(path, oral_model(), compartments=("depot", "central"), observe=observe, constants=scenario.constants)
+    found = predictions(oral_model(), subjects, NDF(rtol=1e-10)).query("EVID == 0").PRED.to_numpy()
+    expected = np.array([scenario.central(t) for t in TIMES]) / V
+    return bool(np.allclose(found, expected, rtol=1e-6, atol=1e-9 * expected.max()))
+
+
+def nonmem_cases() -> Iterator[Case]:
+    """The 29 scenarios of event records on a one-compartment oral model."""
+    for scenario in scenarios():
+        yield scenario.name, lambda s=scenario: _agrees(s)
+
+
+def more_nonmem_cases() -> Iterator[Case]:
+    """Steady state, lag and overlapping infusions at once; and SS 2, refused where the model is not linear."""
+    for scenario in more_scenarios():
+        yield scenario.name, lambda s=scenario: _agrees(s)
+
+    def refused() -> bool:
+        try:
+            simulate(oral_model(saturable=True), Regimen((Dose(0, 10, "central", ii=24, ss=2),)), until=5)
+        except ModelError as error:
+            return "linear models only" in str(error)
+        return False
+
+    yield "SS 2 of a saturable model is refused", refused
 
 
 def steady_cases() -> Iterator[Case]:
@@ -158,6 +197,8 @@ SUITES: dict[str, Callable[[], Iterator[Case]]] = {
     "crosscheck": crosscheck_cases,
     "published-143b": published_cases,
     "observations": observation_cases,
+    "nonmem": nonmem_cases,
+    "nonmem-more": more_nonmem_cases,
     "steady-states": steady_cases,
     "clinical": clinical_cases,
     "ensemble": ensemble_cases,

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asnsim.dosing import BOLUS, END, SET, START, Change, Dose, Regimen, parse_dose
+from asnsim.delivery import BOLUS, END, SET, START
+from asnsim.dosing import Change, Dose, Regimen, parse_dose
 from asnsim.errors import DoseError, UnitError
 from asnsim.library import load_model
 
@@ -100,7 +101,7 @@ def test_text_doses_meet_canonical_ones(dosing):
         ({"amt": -1}, "amt -1"), ({"amt": 0}, "must be positive"), ({"amt": "-3 U"}, "must be positive"), ({"amt": math.nan}, "must be positive"),
         ({"rate": 3, "duration": 1}, "both rate and duration"), ({"rate": -3}, "rate -3"), ({"duration": -1}, "duration -1"),
         ({"addl": 2}, "repeats need both"), ({"ii": 24}, "repeats need both"), ({"addl": -1, "ii": 24}, "addl -1"),
-        ({"addl": 1.5, "ii": 24}, "whole number"), ({"f": 0}, "f 0"), ({"f": 1.1}, "f 1.1"), ({"f": math.nan}, "f nan"),
+        ({"addl": 1.5, "ii": 24}, "whole number"), ({"f": 0}, "f 0"), ({"f": math.inf}, "f inf"), ({"f": math.nan}, "f nan"),
         ({"alag": -2}, "alag -2"), ({"duration": math.inf}, "duration inf"), ({"ii": math.inf, "addl": 1}, "ii inf"),
     ],
 )  # fmt: skip
