@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from asnsim.delivery import SET, SWITCH, Action, Given, deliveries
+from asnsim.delivery import SET, SWITCH, Action, Given, deliveries, tidy
 from asnsim.errors import DoseError, UnitError, suggest
 from asnsim.network import Network
 from asnsim.units import dimension_text, parse_quantity, parse_time, unit
@@ -327,6 +327,11 @@ class Regimen:
             amount_dimension(model, switch.state, "a switch turns")
             actions.append(Action(switch.time, SWITCH, switch.state, float(switch.on)))
         return sorted(actions, key=lambda action: (action.time, action.late, action.order))
+
+    def dose_times(self) -> tuple[float, ...]:
+        """Times of all doses, repeats included, each once; without lags, and without steady states of a constant condition."""
+        times = {tidy(d.time + k * d.ii) for d in self.doses if not (d.ss and not d.ii) for k in range(d.addl + 1)}
+        return tuple(sorted(times))
 
     def given(self, model: Network) -> list[Given]:
         """Return the doses in canonical numbers: per-m^2 and per-kg amounts, caps and vials resolved.

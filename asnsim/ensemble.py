@@ -6,13 +6,13 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from asnsim.codegen import CompiledSystem, compile_system
 from asnsim.delivery import BOLUS, SET, STEADY, SWITCH, Action
-from asnsim.dosing import Regimen
+from asnsim.dosing import Change, Regimen
 from asnsim.equations import ODESystem, build_equations
 from asnsim.errors import AsnsimError, IntegrationError, ModelError
 from asnsim.network import Network
@@ -22,6 +22,7 @@ from asnsim.solvers import NDF, Rodas5P, lanes
 from asnsim.solvers.rosenbrock import Rosenbrock
 from asnsim.stability import note_of_turns, turns_of
 from asnsim.trajectory import Trajectory
+from asnsim.units import parse_time
 
 __all__ = ["Ensemble", "simulate_many"]
 
@@ -105,7 +106,7 @@ def simulate_many(
     model : Network
         The model; what `parameters` does not name keeps its value.
     parameters : mapping of str to sequence of float, each of length n
-        Values of constants or initial values, canonical units.
+        Values of constants or initial values, canonical units; ``'name@336'`` are those from 336 h on.
     regimen : Regimen, optional
         Doses per m^2 or kg are resolved for each set.
     until : float or str
@@ -171,29 +172,51 @@ def _column(name: str, values: Sequence[float]) -> np.ndarray:
     return column
 
 
+def _moment(text: str, model: Network) -> tuple[str, float]:
+    """``'name@336'`` -> a constant or state and the time from which on it has the values."""
+    name, _, time = text.partition("@")
+    model.check_name(name)
+    return name, parse_time(float(time) if _is_number(time) else time, f"the time in '{text}'")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 class _Sets:
     """Parameter sets, checked, and what is done to each."""
 
     def __init__(self, model: Network, parameters: Mapping[str, Sequence[float]], regimen: Regimen):
-        self.model, self.names, self.regimen = model, tuple(parameters), regimen
+        self.model, self.regimen = model, regimen
+        columns = {name: _column(name, values) for name, values in parameters.items()}
+        if len({column.size for column in columns.values()}) != 1:
+            lengths = ", ".join(f"{name} {column.size}" for name, column in columns.items())
+            raise ModelError(f"the parameter sets differ in length or are empty: {lengths or 'none is given'}")
+        self.n = len(next(iter(columns.values())))
+        self.names = tuple(name for name in columns if "@" not in name)
         for name in self.names:
             model.check_name(name)
-        columns = [_column(name, parameters[name]) for name in self.names]
-        if len({column.size for column in columns}) != 1:
-            lengths = ", ".join(f"{name} {column.size}" for name, column in zip(self.names, columns, strict=True))
-            raise ModelError(f"the parameter sets differ in length or are empty: {lengths or 'none is given'}")
-        self.values = np.column_stack(columns)
-        self.n = len(self.values)
-        self.shared = regimen.actions(model)
-        self.varies = any(name in _COVARIATES for name in self.names)
+        self.values = np.column_stack([np.zeros((self.n, 0)), *(columns[name] for name in self.names)])
+        self.later = [(*_moment(name, model), column) for name, column in columns.items() if "@" in name]
+        self.shared = self.regimen_of(0).actions(model)
+        self.varies = bool(self.later) or any(name in _COVARIATES for name in self.names)
 
     def chosen(self, k: int) -> Network:
         """Return the model with set k."""
         return self.model.with_parameters(dict(zip(self.names, map(float, self.values[k]), strict=True)))
 
+    def regimen_of(self, k: int) -> Regimen:
+        """Return the regimen of run k, with the changes that are its own."""
+        changes = tuple(Change(time, {name: float(column[k])}) for name, time, column in self.later)
+        return replace(self.regimen, changes=self.regimen.changes + changes) if changes else self.regimen
+
     def actions(self, k: int) -> list[Action]:
         """Return what is done in run k."""
-        return self.regimen.actions(self.chosen(k)) if self.varies else self.shared
+        return self.regimen_of(k).actions(self.chosen(k)) if self.varies else self.shared
 
 
 class _Plan:
@@ -238,12 +261,12 @@ class _Plan:
     def _one(self, k: int) -> Trajectory:
         chosen, times = self.sets.chosen(k), self.grid if self.grid.size else [self.end]
         try:
-            return simulate(chosen, self.sets.regimen, until=self.end, times=times, solver=self.solver)
+            return simulate(chosen, self.sets.regimen_of(k), until=self.end, times=times, solver=self.solver)
         except IntegrationError:
             if isinstance(self.solver, NDF):
                 raise
         other = NDF(rtol=_TIGHTER * self.solver.rtol, atol=self.solver.atol, max_steps=self.solver.max_steps)
-        return simulate(chosen, self.sets.regimen, until=self.end, times=times, solver=other)
+        return simulate(chosen, self.sets.regimen_of(k), until=self.end, times=times, solver=other)
 
     def _run_lanes(self, chunk: range) -> list[int]:
         """Run a chunk side by side; return those that must be done one by one."""
@@ -270,6 +293,8 @@ class _Plan:
         rows = sets.values[chunk.start : chunk.stop]
         signed = np.array([any(sets.model.parameters[name].dimension) for name in sets.names])
         good = np.isfinite(rows).all(axis=1) & ~(rows[:, signed] < 0).any(axis=1)
+        for _, _, column in sets.later:
+            good &= np.isfinite(column[chunk.start : chunk.stop])
         x, c = (np.repeat(part[:, None], len(rows), axis=1) for part in system.arrays(sets.model))
         for name, column in zip(sets.names, rows.T, strict=True):
             target, names = (x, system.states) if name in system.states else (c, system.constants)

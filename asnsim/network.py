@@ -6,6 +6,7 @@ numbers into one frozen `Network`. A network knows nothing of equations, solvers
 
 from __future__ import annotations
 
+import copyreg
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,14 @@ from asnsim.errors import ModelError, suggest
 from asnsim.page import antimony_page
 
 __all__ = ["TIME", "Event", "Module", "Network", "Parameter", "Reaction", "Species", "is_identifier", "symbol", "symbols"]
+
+
+def _read_only(table: dict) -> MappingProxyType:
+    return MappingProxyType(table)
+
+
+# Networks travel to other processes; read-only tables travel as what they show.
+copyreg.pickle(MappingProxyType, lambda table: (_read_only, (dict(table),)))
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Words Antimony or SBML give a meaning of their own.

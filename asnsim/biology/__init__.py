@@ -20,7 +20,14 @@ from asnsim.biology.inhibitors import (
     sulfoximine,
 )
 from asnsim.biology.mtorc1 import mtorc1
-from asnsim.biology.products import asnase_antibodies, asnase_rylaze, asnase_two_compartment, sample_tube
+from asnsim.biology.products import (
+    anti_peg_igm,
+    asnase_antibodies,
+    asnase_rylaze,
+    asnase_split_clearance,
+    asnase_two_compartment,
+    sample_tube,
+)
 from asnsim.biology.protein import charging, translation
 from asnsim.biology.scavenging import asns_ammonia, energy, macropinocytosis
 from asnsim.biology.synthesis import asns, aspartate_glutamate, catabolism
@@ -49,12 +56,14 @@ from asnsim.biology.transport import (
 __all__ = ["MODULES"]
 
 MODULES = {
+    "anti_peg_igm": anti_peg_igm,
     "asct2": asct2,
     "asct2_inhibitor": asct2_inhibitor,
     "asn_carrier": asn_carrier,
     "asn_leak": asn_leak,
     "asnase_antibodies": asnase_antibodies,
     "asnase_rylaze": asnase_rylaze,
+    "asnase_split_clearance": asnase_split_clearance,
     "asnase_two_compartment": asnase_two_compartment,
     "asns": asns,
     "asns_ammonia": asns_ammonia,

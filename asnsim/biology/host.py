@@ -21,10 +21,11 @@ def pegaspargase() -> Module:
     Drug states are amounts (U), because volume and clearance change with the occasion. Every step is cleared by CL, passes
     on by Q, and the last one leaves by Q too. `peg_cleared` closes the balance of the dose. An intramuscular dose goes into
     `peg_depot`. The published slopes with body surface would reach zero at 0.15 m^2 (V) and 0.10 m^2 (CL and Q): below
-    `peg_bsa_floor` of the reference they bend and stay positive. `ada_clearance_factor` is the fold by antibodies.
+    `peg_bsa_floor` of the reference they bend and stay positive. `ada_clearance_factor` is the fold by antibodies against the
+    enzyme, `peg_igm_factor` that by antibodies against its PEG.
     """
-    V, CL, Q, bsa, age, female, floor, antibodies = symbols(
-        "peg_V peg_CL peg_Q bsa age female peg_bsa_floor ada_clearance_factor"
+    V, CL, Q, bsa, age, female, floor, antibodies, igm = symbols(
+        "peg_V peg_CL peg_Q bsa age female peg_bsa_floor ada_clearance_factor peg_igm_factor"
     )
     ref, v0, cl0, q0, slope_v, slope_cl, slope_age, young, sex = symbols(
         "bsa_reference peg_V_reference peg_CL_reference peg_Q_reference peg_V_bsa_slope peg_CL_bsa_slope peg_CL_age_slope "
@@ -35,7 +36,7 @@ def pegaspargase() -> Module:
     size_v, size_cl = (_floored(1 + slope * (bsa - ref), floor) for slope in (slope_v, slope_cl))
     rules = {
         "peg_V": v0 * size_v * (1 + occasion_v),
-        "peg_CL": cl0 * size_cl * (1 + slope_age * older) * (1 + sex * female) * (1 + occasion_cl) * antibodies,
+        "peg_CL": cl0 * size_cl * (1 + slope_age * older) * (1 + sex * female) * (1 + occasion_cl) * antibodies * igm,
         "peg_Q": q0 * size_cl,
     }
     steps = symbols(" ".join(f"peg_{i}" for i in range(1, PEG_STEPS + 1)))

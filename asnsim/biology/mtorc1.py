@@ -1,4 +1,4 @@
-"""mTORC1 with leucine, arginine, asparagine and glutamine as inputs, and its two targets."""
+"""mTORC1 with leucine, arginine, asparagine and glutamine as inputs, and its targets."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ __all__ = ["mtorc1"]
 
 
 def mtorc1() -> Module:
-    """mTORC1, S6K-P, 4E-BP1-P as fractions, and the shares of transport that follow mTORC1.
+    """mTORC1, S6K-P, 4E-BP1-P as fractions, and the shares of transport and of glutaminolysis that follow mTORC1.
 
+    Glutaminase and glutamate dehydrogenase both do (Csibi 2014, 2013); were it the loader alone, Gln would double when Asn is
+    given, and Leu, driven by Gln through LAT1, would answer Asn more than Ser, Arg and His do.
     Leu and Arg act together through the Rags, Asn and Gln beside them (Meng 2020); the response is cooperative, or
     leucine withdrawal would leave S6K-P at 80 %. Above a coupled share of 0.86 the loop to transport is bistable.
     """
@@ -23,9 +25,9 @@ def mtorc1() -> Module:
     rules = {
         "amino_acid_drive": leu / (K_leu + leu) * arg / (K_arg + arg) + w_asn * asn / (K_asn + asn) + w_gln * gln / (K_gln + gln),
     }
-    for carrier in ("loader", "lat1", "cat1"):
-        share = symbol(f"{carrier}_mtor_share")
-        rules[f"{carrier}_mtor"] = 1 - share + share * m / reference
+    for protein in ("loader", "lat1", "cat1", "glutaminolysis"):
+        share = symbol(f"{protein}_mtor_share")
+        rules[f"{protein}_mtor"] = 1 - share + share * m / reference
     rates = {
         "mtorc1": rate * (activity * hill(drive, K, n) - m),
         "s6kp": (m - s6kp) / t_s6k,

@@ -6,7 +6,14 @@ import sympy
 
 from asnsim.network import Module, symbols
 
-__all__ = ["asnase_antibodies", "asnase_rylaze", "asnase_two_compartment", "sample_tube"]
+__all__ = [
+    "anti_peg_igm",
+    "asnase_antibodies",
+    "asnase_rylaze",
+    "asnase_split_clearance",
+    "asnase_two_compartment",
+    "sample_tube",
+]
 
 
 def _size(of: str):
@@ -82,6 +89,42 @@ def asnase_rylaze() -> Module:
         "asnase_cleared": CL / V * central + (1 - F) / F * release,
     }
     return Module("asnase_rylaze", (), rules, rates, note="constant release then first-order absorption, Lin 2023")
+
+
+def anti_peg_igm() -> Module:
+    """IgM against PEG before the first dose raises its clearance, from a level on; Siebel 2022, Wuerthwein 2025.
+
+    ``1 + effect max(ln IgM - cut, 0)``, IgM as median fluorescence (MFI). It acts on the first dose: at the second a change of
+    condition sets `peg_igm_effect` to 0.
+    """
+    igm, effect, cut = symbols("peg_igm peg_igm_effect peg_igm_cut")
+    above = sympy.Piecewise((sympy.log(igm) - cut, sympy.log(igm) > cut), (0, True))
+    return Module("anti_peg_igm", (), {"peg_igm_factor": 1 + effect * above}, note="pre-existing antibodies against PEG")
+
+
+def asnase_split_clearance() -> Module:
+    """Pegaspargase IV as one compartment whose clearance grows from a day after the dose on; Kloos 2021, Haematologica 106, 1254.
+
+    ``CL = CL0 (1 + growth max(t - split, 0))``, t being the time since the last dose: `asnase_clock`, which a change of condition
+    sets to 0 at every dose. Valid to about 16 days after a dose.
+    """
+    central, clock, V, CL, bsa, large = symbols("asnase_central asnase_clock asnase_V1 asnase_CL bsa asnase_bsa_reference")
+    v, cl, occasion, phase, infection, infected, growth, split, antibodies = symbols(
+        "asnase_V1_reference asnase_CL_reference asnase_CL_occasion asnase_CL_phase asnase_CL_infection infection "
+        "asnase_CL_growth asnase_CL_split ada_clearance_factor"
+    )
+    late = sympy.Piecewise((clock - split, clock > split), (0, True))
+    rules = {
+        "asnase_V1": v * bsa / large,
+        "asnase_CL": cl * bsa / large * (1 + occasion) * phase * infection**infected * antibodies * (1 + growth * late),
+        "asnase_p": central / V,
+    }
+    rates = {
+        "asnase_central": -CL / V * central,
+        "asnase_clock": sympy.Integer(1),
+        "asnase_cleared": CL / V * central,
+    }
+    return Module("asnase_split_clearance", (), rules, rates, note="one compartment, clearance grows late, Kloos 2021")
 
 
 def asnase_antibodies() -> Module:

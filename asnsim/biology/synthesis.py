@@ -34,6 +34,7 @@ def aspartate_glutamate() -> Module:
 
     Aspartate needs a linear loss to collapse when its supply stops (V14) and a use for nucleotides that follows protein
     synthesis; `etc_activity` and `got_activity` are the switches of rotenone and of the GOT1/2 double knock-out.
+    Glutaminase and the oxidation of glutamate follow mTORC1 in part (`asnsim.biology.mtorc1`).
     """
     asp, gln, glu, cytosol, translation = symbols("asp_c gln_c glu_c cytosol asn_translation")
     Vmax_got, K_got, etc, got, k_asp, j_nuc, K_nuc = symbols(
@@ -42,7 +43,7 @@ def aspartate_glutamate() -> Module:
     Vmax_gls, Km_gls, k_glu, Vmax_gs, K_gs, Km_gs, source = symbols(
         "Vmax_gls Km_gls k_glu_loss Vmax_gs K_gs_repression Km_gs_glu glu_source"
     )
-    Vmax_gls = Vmax_gls * symbol("gls_abundance") * symbol("gls_activity")
+    Vmax_gls = Vmax_gls * symbol("gls_abundance") * symbol("gls_activity") * symbol("glutaminolysis_mtor")
     Vmax_gs = Vmax_gs * symbol("gs_abundance")
     reactions = (
         Reaction("asp_synthesis", "glu_c => asp_c + $carbon", michaelis_menten(glu, Vmax_got * etc * got, K_got) * cytosol),
@@ -58,7 +59,7 @@ def aspartate_glutamate() -> Module:
             "glu_c + $nitrogen => gln_c",
             michaelis_menten(glu, Vmax_gs, Km_gs) / (1 + gln / K_gs) * cytosol,
         ),
-        Reaction("glu_loss", "glu_c => 5 $carbon + $nitrogen", k_glu * glu * cytosol),
+        Reaction("glu_loss", "glu_c => 5 $carbon + $nitrogen", k_glu * symbol("glutaminolysis_mtor") * glu * cytosol),
         Reaction("glu_supply", "5 $carbon + $nitrogen => glu_c", source * cytosol),
     )
     return Module("aspartate_glutamate", reactions, note="GOT and ETC set aspartate; glutaminase and GS set glutamate")

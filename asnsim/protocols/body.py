@@ -2,11 +2,11 @@
 
 Each takes ``load(recipe, *overlays, without=())``, which gives a network, and returns what the row reports, in its unit.
 
-Where the papers are silent: children are drawn by `children` with fixed seeds, pegaspargase is infused over 2 h and capped at
-3750 U, a second dose changes its volume and clearance as Wuerthwein 2021 found, and measured plasma Asn is what is left in the
-sample tube. Differences between patients are the `spread` of clearance and volumes, of the appearance of asparagine and of its
-source in the CSF; the share with
-antibodies is assumed: 3.5 % where a row speaks of all patients (V30, V32), 10 % in V38, none elsewhere.
+Where the papers are silent: children are drawn by `asnsim.population.Children` with fixed seeds, pegaspargase is infused over 2 h
+and capped at 3750 U, a second dose changes its volume and clearance as Wuerthwein 2021 found, and measured plasma Asn is what is
+left in the sample tube. Differences between patients are the `spread` of clearance and volumes, of the appearance of asparagine
+and of its source in the CSF; the share with antibodies is assumed: 3.5 % where a row speaks of all patients (V30, V32), 10 % in
+V38, none elsewhere.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri, wrightomega
+from scipy.special import wrightomega
 
 from asnsim.dosing import Regimen
 from asnsim.ensemble import simulate_many
 from asnsim.network import Network
+from asnsim.population import Children, Population
 from asnsim.simulation import simulate
 
 __all__ = [
-    "Cohort", "children", "cohort", "hydrolysed_in_tube",
+    "Cohort", "cohort", "hydrolysed_in_tube",
     "v01", "v28", "v30", "v31", "v32", "v33", "v34", "v35", "v36", "v38", "v40", "v43", "v44",
 ]  # fmt: skip
 
@@ -35,11 +36,6 @@ VISITS = tuple(range(4, 54, 7))
 SECOND_DOSE = {"peg_V_occasion": -0.159, "peg_CL_occasion": -0.110}
 #: Share of first courses inactivated without a sign; assumed.
 SILENT = 0.035  # the middle of 2-5 % in first-line courses; at 2 % V32 is a coin toss
-
-# Median weight (kg) and height (cm) by age (years): growth charts, from memory.
-_AGES = (1, 2, 4, 6, 8, 10, 12, 14, 16, 18)
-_WEIGHTS = (10, 12.5, 16.5, 20.5, 25.5, 32, 40, 50, 60, 66)
-_HEIGHTS = (75, 87, 102, 115, 128, 138, 150, 163, 172, 175)
 
 _DRUG = ("peg_CL_reference", "peg_V_reference", "asnase_CL_reference", "asnase_V1_reference", "asnase_V2_reference")
 
@@ -72,33 +68,6 @@ def hydrolysed_in_tube(asn, activity, minutes, Km):
     scaled = np.maximum(np.asarray(asn, dtype=float), 0.0) / Km
     with np.errstate(divide="ignore"):
         return Km * wrightomega(np.log(scaled) + scaled - np.asarray(activity) * minutes / Km)
-
-
-def children(n: int, seed: int, age: float = 5.7) -> dict[str, np.ndarray]:
-    """Return age, sex, weight and body surface of children with leukaemia.
-
-    Age is log-normal around the median given (5.7 years with a range of 1.5-17.1 in the study of V35: log-sd 0.6), kept to 1-18;
-    weight follows its median for age with a log-sd of 0.12 (assumed); body surface is Mosteller's.
-
-    Parameters
-    ----------
-    n : int
-        How many.
-    seed : int
-        Seed; one seed always gives the same children.
-    age : float
-        Median, years.
-    """
-    rng = np.random.default_rng([seed, 1])
-    years = np.clip(age * np.exp(0.6 * _normals(rng, n)), 1, 18)
-    weight = np.interp(years, _AGES, _WEIGHTS) * np.exp(0.12 * _normals(rng, n))
-    bsa = np.sqrt(weight * np.interp(years, _AGES, _HEIGHTS) / 3600)
-    return {"age": years, "female": (rng.permutation(n) < n / 2).astype(float), "weight": weight, "bsa": bsa}
-
-
-def _normals(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Standard normal numbers, one from each n-th of the distribution, in random order."""
-    return ndtri((rng.permutation(n) + 0.5) / n)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,16 +134,12 @@ def cohort(
 
 
 def patients(model: Network, n: int, seed: int, age: float = 5.7) -> dict[str, np.ndarray]:
-    """Return covariates, and constants and initial values that differ between patients, for `simulate_many`."""
-    rng = np.random.default_rng([seed, 2])
-    sets = {name: values for name, values in children(n, seed, age).items() if name in model.parameters}
-    for name in (*_DRUG, "Ra_asn", "csf_source"):
-        if name in model.parameters:
-            sets[name] = model.value(name) * np.exp(model.parameters[name].spread * _normals(rng, n))
-    sets["asn_i"] = sets["Ra_asn"] / model.value("CL_tissue_asn")  # before the drug, all rest
-    sets["asn_p"] = sets["asn_i"] + model.value("plasma_share_of_Ra") * sets["Ra_asn"] / model.value("PS_plasma_tissue")
-    sets["asn_csf"] = model.value("csf_plasma_ratio") * sets["asn_p"] + sets["csf_source"]
-    return sets
+    """Return covariates, and constants and initial values that differ between patients, for `simulate_many`.
+
+    The spread of a product's table joins that between patients and that between doses: a study of one course sees their sum.
+    """
+    omega = {name: model.parameters[name].spread for name in (*_DRUG, "Ra_asn", "csf_source") if name in model.parameters}
+    return Population(n, seed, Children(age), omega=omega).draw(model, Regimen(), 0)
 
 
 def _simulated(model: Network, regimen: Regimen, days: Sequence[float], n: int, seed: int, age: float) -> Cohort:
