@@ -328,6 +328,14 @@ class Regimen:
             actions.append(Action(switch.time, SWITCH, switch.state, float(switch.on)))
         return sorted(actions, key=lambda action: (action.time, action.late, action.order))
 
+    def before(self, end: float) -> Regimen:
+        """Return what of it has an effect up to a time: doses that begin, changes and switches until then, h."""
+        return Regimen(
+            tuple(kept for dose in self.doses if (kept := _begun(dose, end))),
+            tuple(change for change in self.changes if change.time <= end),
+            tuple(switch for switch in self.switches if switch.time <= end),
+        )
+
     def dose_times(self) -> tuple[float, ...]:
         """Times of all doses, repeats included, each once; without lags, and without steady states of a constant condition."""
         times = {tidy(d.time + k * d.ii) for d in self.doses if not (d.ss and not d.ii) for k in range(d.addl + 1)}
@@ -367,6 +375,17 @@ class Regimen:
                 f"an infusion of {found.length:g} h every {dose.ii:g} h never ends a steady state of over {_MOST_AT_ONCE} at once"
             )
         return found
+
+
+def _begun(dose: Dose, end: float) -> Dose | None:
+    """A dose without the repeats that begin after a time."""
+    first = dose.time + dose.alag
+    if (dose.time if dose.ss else first) > end:
+        return None
+    if not dose.addl:
+        return dose
+    repeats = 0 if first > end else min(dose.addl, int((end - first) / dose.ii * (1 + 1e-12)))
+    return replace(dose, addl=repeats, ii=dose.ii if repeats or dose.ss else 0.0)
 
 
 def _in_vials(amount: float, vial: float) -> float:

@@ -19,7 +19,8 @@ from asnsim.errors import AsnsimError, DataError
 from asnsim.tables import written_whole
 
 __all__ = [
-    "OKABE_ITO", "plot_batch", "plot_crosscheck", "plot_depletion", "plot_fit", "plot_quantification", "plot_trajectory", "save",
+    "OKABE_ITO", "dress", "finish", "plot_batch", "plot_crosscheck", "plot_depletion", "plot_fit", "plot_quantification",
+    "plot_trajectory", "save",
 ]
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -54,7 +55,8 @@ def save(figure: Figure, path: str | Path) -> Path:
     return path
 
 
-def _finish(figure: Figure, path: str | Path | None) -> Figure:
+def finish(figure: Figure, path: str | Path | None) -> Figure:
+    """Write a figure where there is a path, and return it."""
     if path is not None:
         save(figure, path)
     return figure
@@ -64,7 +66,7 @@ def _pretty(unit: str) -> str:
     return unit.replace("umol", "µmol").replace(" / ", "/").replace("^2", "²") if unit not in ("", "1") else ""
 
 
-def _dress(axes, title: str = "", ylabel: str = "") -> None:
+def dress(axes, title: str = "", ylabel: str = "") -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(_INK)
     axes.tick_params(labelsize=8, colors=_INK, length=3)
@@ -156,7 +158,7 @@ def plot_trajectory(run, names: Sequence[str], path: str | Path | None = None) -
     breaks = _breaks(run.t)
     for position, (axes, name) in enumerate(zip(grid, names, strict=False)):
         values = np.asarray(run[name], dtype=float)
-        _dress(axes, name, _pretty(run.unit(name)))
+        dress(axes, name, _pretty(run.unit(name)))
         _mark(axes, breaks, scale)
         axes.plot(run.t / scale, values, color=OKABE_ITO[0], linewidth=1.5)
         (_log_axis if _spans_decades(values) else _linear_axis)(axes, values)
@@ -167,7 +169,7 @@ def plot_trajectory(run, names: Sequence[str], path: str | Path | None = None) -
             axes.tick_params(labelbottom=True)
     for axes in grid[len(names) :]:
         axes.set_axis_off()
-    return _finish(figure, path)
+    return finish(figure, path)
 
 
 def plot_depletion(runs: Mapping[str, object], path: str | Path | None = None) -> Figure:
@@ -193,9 +195,9 @@ def plot_depletion(runs: Mapping[str, object], path: str | Path | None = None) -
     scale, word = _time_unit(first.t)
     figure = Figure(figsize=(7.2, 6.6), layout="constrained")
     panels = figure.subplots(3, 1, sharex=True, gridspec_kw={"height_ratios": [1, 1, 1.35]})
-    _dress(panels[0], "asparaginase activity in plasma", "U/L")
-    _dress(panels[1], "asparagine in plasma", "µmol/L")
-    _dress(panels[2], "cells in the marrow", "cells")
+    dress(panels[0], "asparaginase activity in plasma", "U/L")
+    dress(panels[1], "asparagine in plasma", "µmol/L")
+    dress(panels[2], "cells in the marrow", "cells")
     for axes, name, limit, words in ((panels[0], "asnase_p", 100.0, "100 U/L"), (panels[1], "asn_p", 1.0, "1 µmol/L")):
         _draw_shared(axes, runs, name, scale, lowest=limit / 100)
         axes.axhline(limit, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)))
@@ -213,7 +215,7 @@ def plot_depletion(runs: Mapping[str, object], path: str | Path | None = None) -
                           alpha=0.13, linewidth=0, zorder=0)
     panels[2].set_xlabel(f"time [{word}]; shaded: plasma Asn below 1 µmol/L; thin lines: doses", fontsize=8.5, color=_INK)
     panels[2].set_xlim(first.t[0] / scale, first.t[-1] / scale)
-    return _finish(figure, path)
+    return finish(figure, path)
 
 
 def _draw_shared(axes, runs: Mapping[str, object], name: str, scale: float, lowest: float) -> None:
@@ -258,7 +260,7 @@ def plot_fit(result, path: str | Path | None = None, truth: Mapping[str, float] 
     handles, labels = left.get_legend_handles_labels()
     if len(handles) > 1:
         figure.legend(handles, labels, loc="outside lower left", ncols=min(len(handles), 7), frameon=False, fontsize=8)
-    return _finish(figure, path)
+    return finish(figure, path)
 
 
 def _styles(table) -> list[tuple[tuple[str, str], str, str, str]]:
@@ -274,7 +276,7 @@ def _styles(table) -> list[tuple[tuple[str, str], str, str, str]]:
 
 
 def _predicted_against_measured(axes, table) -> None:
-    _dress(axes, "predicted against measured", "predicted")
+    dress(axes, "predicted against measured", "predicted")
     axes.set_xlabel("measured, ± 1 sd", fontsize=8.5, color=_INK)
     for (observable, experiment), label, colour, marker in _styles(table):
         rows = table[(table["observable"] == observable) & (table["experiment"] == experiment)]
@@ -301,7 +303,7 @@ def _predicted_against_measured(axes, table) -> None:
 
 
 def _residuals_over_time(axes, table) -> None:
-    _dress(axes, "residuals", "residual / sd")
+    dress(axes, "residuals", "residual / sd")
     scale, word = _time_unit(np.sort(table["time"].to_numpy(float)))
     axes.set_xlabel(f"time [{word}]", fontsize=8.5, color=_INK)
     weighted = table["residual"] if "residual" in table else (table["predicted"] - table["value"]) / table["sd"]
@@ -316,7 +318,7 @@ def _residuals_over_time(axes, table) -> None:
 
 def _intervals(axes, result, truth: Mapping[str, float]) -> None:
     """Each parameter relative to its estimate, so that all fit on one axis."""
-    _dress(axes, "parameters, relative to the estimate")
+    dress(axes, "parameters, relative to the estimate")
     x, lower, upper = (np.asarray(getattr(result, name), dtype=float) for name in ("x", "lower", "upper"))
     units = getattr(result, "units", ("",) * len(result.free))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -378,14 +380,14 @@ def plot_batch(batch, path: str | Path | None = None, samples: Sequence[str] = (
     for row, (injection, found) in enumerate(zip(chosen, traces, strict=True)):
         for column, name in enumerate(columns):
             axes = grid[row, column]
-            _dress(axes, name if row == 0 else "", f"{injection.sample.name[:22]}\ncounts/s" if column == 0 else "")
+            dress(axes, name if row == 0 else "", f"{injection.sample.name[:22]}\ncounts/s" if column == 0 else "")
             _draw_traces(axes, found.get(name, {}))
             if row == len(chosen) - 1:
                 axes.set_xlabel("retention time [s]", fontsize=8.5, color=_INK)
     handles = {label: handle for axes in grid.ravel() for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     if handles:
         figure.legend(handles.values(), handles.keys(), loc="outside upper right", ncols=2, frameon=False, fontsize=8.5)
-    return _finish(figure, path)
+    return finish(figure, path)
 
 
 def plot_quantification(result, path: str | Path | None = None) -> Figure:
@@ -406,7 +408,7 @@ def plot_quantification(result, path: str | Path | None = None) -> Figure:
     figure = Figure(figsize=(2.7 * columns + 0.4, 2.0 * -(-len(groups) // columns) + 0.4), layout="constrained")
     grid = figure.subplots(-(-len(groups) // columns), columns, squeeze=False).ravel()
     for axes, ((analyte, matrix), rows) in zip(grid, groups, strict=False):
-        _dress(axes, f"{analyte}, {matrix}".rstrip(", "), _pretty(str(rows["unit"].iloc[0])))
+        dress(axes, f"{analyte}, {matrix}".rstrip(", "), _pretty(str(rows["unit"].iloc[0])))
         value, lower, upper, time = (rows[name].to_numpy(float) for name in ("value", "lower", "upper", "time_h"))
         timed = np.isfinite(time).all()
         axes.errorbar(time if timed else np.arange(len(rows)), value, yerr=[value - lower, upper - value], fmt="o",
@@ -415,7 +417,7 @@ def plot_quantification(result, path: str | Path | None = None) -> Figure:
         axes.set_xlabel("time [h]" if timed else "sample", fontsize=8.5, color=_INK)
     for axes in grid[len(groups) :]:
         axes.set_axis_off()
-    return _finish(figure, path)
+    return finish(figure, path)
 
 
 def plot_crosscheck(check, path: str | Path | None = None) -> Figure:
@@ -431,7 +433,7 @@ def plot_crosscheck(check, path: str | Path | None = None) -> Figure:
     table = check.table()[::-1]
     figure = Figure(figsize=(5.6, 0.19 * len(table) + 1.2), layout="constrained")
     axes = figure.subplots()
-    _dress(axes, f"{check.model}: deviation from libRoadRunner")
+    dress(axes, f"{check.model}: deviation from libRoadRunner")
     shown = np.maximum(table["deviation"].to_numpy(float), 1e-16)
     axes.plot(shown, np.arange(len(table)), "o", color=OKABE_ITO[0], markersize=4)
     axes.set_xscale("log")
@@ -439,7 +441,7 @@ def plot_crosscheck(check, path: str | Path | None = None) -> Figure:
     axes.set_yticks(np.arange(len(table)), table["state"], fontsize=7)
     axes.set_ylim(-0.8, len(table) - 0.2)
     axes.set_xlabel(f"largest relative deviation; dashed: rtol {check.rtol:g}", fontsize=8.5, color=_INK)
-    return _finish(figure, path)
+    return finish(figure, path)
 
 
 def _typical(injections) -> list:

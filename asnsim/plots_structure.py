@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from asnsim.plots import OKABE_ITO, _dress, _finish
+from asnsim.plots import OKABE_ITO, dress, finish
 
 __all__ = ["plot_sizes", "plot_structure"]
 
@@ -28,7 +28,7 @@ def plot_structure(model, path: str | Path | None = None) -> Figure:
     entries = [(k, rows.index(name), number) for k, r in enumerate(reactions) for name, number in r.stoichiometry.items()]
     figure = Figure(figsize=(0.17 * len(reactions) + 2.4, 0.17 * len(rows) + 2.4), layout="constrained")
     axes = figure.subplots()
-    _dress(axes, f"{model.name}: {len(model.states)} states, {len(reactions)} reactions")
+    dress(axes, f"{model.name}: {len(model.states)} states, {len(reactions)} reactions")
     for sign, colour, label in ((-1, OKABE_ITO[0], "consumed"), (1, OKABE_ITO[1], "made")):
         chosen = [(k, i, abs(number)) for k, i, number in entries if sign * number > 0]
         sizes = [22 * np.sqrt(number) for *_, number in chosen]
@@ -37,7 +37,7 @@ def plot_structure(model, path: str | Path | None = None) -> Figure:
     axes.set_yticks(np.arange(len(rows)), rows, fontsize=6)
     axes.set_ylim(len(rows) - 0.3, -0.7)
     figure.legend(frameon=False, fontsize=8, ncols=2, loc="outside upper right")
-    return _finish(figure, path)
+    return finish(figure, path)
 
 
 def plot_sizes(sizes: Mapping[str, tuple[int, int, int]], path: str | Path | None = None) -> Figure:
@@ -52,7 +52,7 @@ def plot_sizes(sizes: Mapping[str, tuple[int, int, int]], path: str | Path | Non
     """
     figure = Figure(figsize=(6.4, 0.6 * len(sizes) + 1.2), layout="constrained")
     axes = figure.subplots()
-    _dress(axes, "recipes")
+    dress(axes, "recipes")
     place = np.arange(len(sizes))
     for k, label in enumerate(("states", "reactions", "constants")):
         axes.barh(place + 0.26 * (k - 1), [counts[k] for counts in sizes.values()], 0.24, color=OKABE_ITO[k], label=label)
@@ -60,4 +60,4 @@ def plot_sizes(sizes: Mapping[str, tuple[int, int, int]], path: str | Path | Non
     axes.invert_yaxis()
     axes.set_xlabel("number")
     axes.legend(frameon=False, fontsize=8)
-    return _finish(figure, path)
+    return finish(figure, path)

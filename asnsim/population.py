@@ -232,38 +232,57 @@ class Population:
         sets = {name: column for name, column in who.items() if name in model.parameters}
         typical = self._typical(model, rows)
         sets |= {name: column for name, column in typical.items() if name not in self.omega}
-        if self.omega:
-            normal = np.column_stack([_normals(effects, n) for _ in self.omega])
-            for (name, sd), eta in zip(self.omega.items(), (normal @ self._root().T).T, strict=True):
-                sets[name] = typical.get(name, model.value(name)) * np.exp(sd * eta)
-        sets |= self._through_treatment(model, regimen, n, effects)
+        normal = np.column_stack([np.zeros((n, 0)), *(_normals(effects, n) for _ in self.omega)])
+        eta = dict(zip(self.omega, (normal @ self._root().T).T * np.array([[sd] for sd in self.omega.values()]), strict=True))
+        kappa = {key: self.iov[key[0]] * _normals(effects, n) for key in self.occasions_of(regimen)}
+        sets |= self.with_effects(model, regimen, n, eta, kappa, typical)
         sets |= self._bodies(model, n, bodies)
         return at_rest(model, sets)
+
+    def occasions_of(self, regimen: Regimen) -> list[tuple[str, int]]:
+        """Return which occasion constants differ at which occasions of a treatment, counted as doses or periods are."""
+        doses = regimen.dose_times() or (0.0,)
+        names = [name for name, sd in self.iov.items() if sd]
+        return list(dict.fromkeys((name, self._occasion(name, t, doses)) for name in names for t in self._changes(name, doses)))
+
+    def with_effects(
+        self,
+        model: Network,
+        regimen: Regimen,
+        n: int,
+        eta: Mapping[str, np.ndarray],
+        kappa: Mapping[tuple[str, int], np.ndarray],
+        typical: Mapping[str, np.ndarray] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Return constants of patients with given effects, shape (n,) each; effects that are left out are 0.
+
+        Raises
+        ------
+        ModelError
+            If the model lacks a constant that differs.
+        """
+        sets, typical = {}, typical or {}
+        for name, effect in eta.items():
+            model.check_name(name)
+            sets[name] = typical.get(name, model.value(name)) * np.exp(effect)
+        doses = regimen.dose_times() or (0.0,)
+        for name in dict.fromkeys([*self.iov, *(o.name for o in self.occasions)]):
+            model.check_name(name)
+            for time in self._changes(name, doses):
+                effect = kappa.get((name, self._occasion(name, time, doses)), np.zeros(n))
+                values = (1 + self._effect(model, name, time, doses)) * np.exp(effect) - 1
+                sets[name if time == doses[0] else f"{name}@{time!r}"] = values
+        for name in self.restarts:
+            model.check_name(name)
+            sets |= {f"{name}@{time!r}": np.zeros(n) for time in doses}
+        return sets
 
     def _typical(self, model: Network, rows: range) -> dict[str, np.ndarray]:
         """Typical values under uncertainty."""
         names = self.uncertainty[0] if self.uncertainty else ()
-        for name in (*names, *self.omega, *self.iov):
+        for name in names:
             model.check_name(name)
         return {name: np.array([self.uncertainty[k % len(self.uncertainty)][name] for k in rows]) for name in names}
-
-    def _through_treatment(self, model: Network, regimen: Regimen, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Occasion constants at the start and, as ``'name@time'``, whenever they change."""
-        doses = regimen.dose_times() or (0.0,)
-        found = {}
-        for name in dict.fromkeys([*self.iov, *(o.name for o in self.occasions)]):
-            model.check_name(name)
-            kappas: dict[int, np.ndarray] = {}
-            for time in self._changes(name, doses):
-                occasion = self._occasion(name, time, doses)
-                if occasion not in kappas:
-                    kappas[occasion] = self.iov.get(name, 0.0) * (_normals(rng, n) if self.iov.get(name) else np.zeros(n))
-                values = (1 + self._effect(model, name, time, doses)) * np.exp(kappas[occasion]) - 1
-                found[name if time == doses[0] else f"{name}@{time!r}"] = values
-        for name in self.restarts:
-            model.check_name(name)
-            found |= {f"{name}@{time!r}": np.zeros(n) for time in doses}
-        return found
 
     def _changes(self, name: str, doses: Sequence[float]) -> list[float]:
         """When an occasion constant may change."""

@@ -6,7 +6,7 @@ A reset (EVID 3 and 4) ends an episode: the next one starts from the model's ini
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -144,7 +144,7 @@ def episodes_of(records: Sequence[Record], locf: bool = False) -> tuple[Episode,
 
 def _episode(records: Sequence[Record], locf: bool) -> Episode:
     end = records[-1].time
-    doses = tuple(kept for record in records if record.dose and (kept := _within(record.dose, end)))
+    doses = tuple(record.dose for record in records if record.dose)
     switches = tuple(Switch(record.time, record.what, record.switch) for record in records if record.switch is not None)
     current, changes = dict(records[0].covariates), []
     for before, record in zip(records, records[1:], strict=False):
@@ -154,18 +154,8 @@ def _episode(records: Sequence[Record], locf: bool) -> Episode:
             current |= new
     for place in range(len(records)):
         _side(records, place)  # says so where it cannot be told
-    return Episode(tuple(records), Regimen(doses, tuple(changes), switches), MappingProxyType(dict(records[0].covariates)))
-
-
-def _within(dose: Dose, end: float) -> Dose | None:
-    """A dose without the repeats that come after the last record, where nobody looks."""
-    first = dose.time + dose.alag
-    if first > end and not dose.ss:
-        return None
-    if not dose.addl:
-        return dose
-    repeats = 0 if first > end else min(dose.addl, int((end - first) / dose.ii * (1 + 1e-12)))
-    return replace(dose, addl=repeats, ii=dose.ii if repeats or dose.ss else 0.0)
+    regimen = Regimen(doses, tuple(changes), switches).before(end)
+    return Episode(tuple(records), regimen, MappingProxyType(dict(records[0].covariates)))
 
 
 def _side(records: Sequence[Record], place: int) -> str:

@@ -99,6 +99,8 @@ class ResultStore:
                 raise KeyError("whole")
         except (FileNotFoundError, KeyError, ValueError):
             raise DataError(f"{path}: this is no store of results; check the name, or remove it and start anew") from None
+        for torn in path.rglob("*.partial") if write else ():  # what a kill in the middle of a write leaves
+            torn.unlink(missing_ok=True)
         store = cls(path, group)
         wanted = json.loads(json.dumps(manifest)) if manifest else store.manifest
         different = [name for name in wanted if wanted[name] != store.manifest.get(name)]

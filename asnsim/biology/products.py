@@ -145,6 +145,22 @@ def asnase_antibodies() -> Module:
 
 
 def sample_tube() -> Module:
-    """What the enzyme in a blood sample could hydrolyse before the assay stops it, were it saturated; see `asnsim.protocols`."""
-    per_unit, drug, minutes = symbols("umol_per_unit_hour asnase_p tube_minutes")
-    return Module("sample_tube", (), {"tube_capacity": per_unit * drug * minutes}, note="hydrolysis goes on in the tube")
+    """What the assay finds in plasma: `asn_measured`, after the enzyme has gone on in the sample for `tube_minutes`.
+
+    Integrated Michaelis-Menten, ``Km exp(u)`` with ``exp(u) + u = N/Km + ln(N/Km) - E t/Km``; u by Newton steps from a start that
+    is right at both ends (`asnsim.exposure.hydrolysed_in_tube` has it by the Wright omega function). `tube_capacity` is what the
+    enzyme could hydrolyse were it saturated.
+    """
+    per_unit, drug, minutes, asn, Km = symbols("umol_per_unit_hour asnase_p tube_minutes asn_p Km_asnase_asn")
+    capacity = symbols("tube_capacity")[0]
+    scaled = asn / Km + sympy.Float(1e-14)
+    z = scaled + sympy.log(scaled) - capacity / Km
+    grown = sympy.log(1 + sympy.exp(z))
+    u = z - grown + sympy.log(1 + grown)
+    rules = {"tube_capacity": per_unit * drug * minutes, "tube_start": u}
+    previous = symbols("tube_start")[0]
+    for step in range(1, 5):
+        rules[f"tube_step_{step}"] = previous - (sympy.exp(previous) + previous - z) / (sympy.exp(previous) + 1)
+        (previous,) = symbols(f"tube_step_{step}")
+    rules["asn_measured"] = Km * sympy.exp(previous)
+    return Module("sample_tube", (), rules, note="hydrolysis goes on in the tube: measured against true asparagine")

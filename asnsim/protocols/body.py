@@ -15,16 +15,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import wrightomega
 
 from asnsim.dosing import Regimen
 from asnsim.ensemble import simulate_many
+from asnsim.exposure import half_life, hydrolysed_in_tube
 from asnsim.network import Network
 from asnsim.population import Children, Population
 from asnsim.simulation import simulate
 
 __all__ = [
-    "Cohort", "cohort", "hydrolysed_in_tube",
+    "Cohort", "cohort",
     "v01", "v28", "v30", "v31", "v32", "v33", "v34", "v35", "v36", "v38", "v40", "v43", "v44",
 ]  # fmt: skip
 
@@ -41,33 +41,6 @@ _DRUG = ("peg_CL_reference", "peg_V_reference", "asnase_CL_reference", "asnase_V
 
 #: Takes a recipe, overlays and ``without=()``; see `asnsim.protocols.bench.Load`.
 Load = Callable[..., Network]
-
-
-def hydrolysed_in_tube(asn, activity, minutes, Km):
-    """Return what is left of Asn in a sample in which the enzyme goes on for a while.
-
-    The integrated Michaelis-Menten equation, ``Km W((N/Km) exp((N - E t)/Km))`` with W of Lambert, written with the Wright omega
-    function so that nothing overflows.
-
-    Parameters
-    ----------
-    asn : array_like
-        Concentration when the sample is drawn, umol/L.
-    activity : array_like
-        Enzyme, U/L; 1 U is 1 umol/min at saturation.
-    minutes : float
-        Time at 37 C that does as much as the time in the tube.
-    Km : float
-        umol/L.
-
-    Returns
-    -------
-    ndarray
-        umol/L.
-    """
-    scaled = np.maximum(np.asarray(asn, dtype=float), 0.0) / Km
-    with np.errstate(divide="ignore"):
-        return Km * wrightomega(np.log(scaled) + scaled - np.asarray(activity) * minutes / Km)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,12 +130,6 @@ def pegaspargase_iv(amount: str = "2500 U/m^2", *, second: bool = False) -> Regi
     times = 2 if second else 1
     regimen = Regimen.repeat(amount, "peg_1", "14 d", times, duration="2 h", cap="3750 U")
     return regimen.change("14 d", SECOND_DOSE) if second else regimen
-
-
-def half_life(days, values, begin: float, end: float) -> float:
-    """Return the half-life, days, of the straight line through log values from day `begin` to day `end`."""
-    chosen = (days >= begin) & (days <= end)
-    return float(-np.log(2) / np.polyfit(days[chosen], np.log(values[chosen]), 1)[0])
 
 
 def v01(load: Load) -> dict[str, float]:

@@ -1,0 +1,343 @@
+"""One patient from a few samples: the most probable effects, draws from their posterior, and what is to be expected.
+
+The prior is the published variability of a `Population`; what is measured is compared with its residual error, and a value below
+the limit of quantification counts as the probability of lying there (M3 of Beal 2001, J Pharmacokinet Pharmacodyn 28, 481). Draws
+come from a t distribution around the mode, weighted by the exact posterior and drawn again (sampling importance resampling).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import log_ndtr
+
+from asnsim.dosing import Regimen
+from asnsim.ensemble import simulate_many
+from asnsim.errors import FitError, ModelError
+from asnsim.network import Network
+from asnsim.population import Population, ResidualError, at_rest
+from asnsim.solvers import Rodas5P
+
+__all__ = ["Forecast", "Individual", "Sample", "map_estimate"]
+
+_STEP = 0.05  # of a standard deviation of the prior, for differences
+_MOST_STEPS = 40
+_DEGREES = 6  # of freedom of the proposal
+_WIDER = 1.15
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One measurement.
+
+    Parameters
+    ----------
+    time : float
+        h; a sample at the time of a dose is one taken before it.
+    what : str
+        State or rule of the model, such as ``'asnase_p'`` (U/L) or ``'asn_measured'`` (umol/L).
+    value : float
+        In canonical units; of a value below the limit, the limit.
+    blq : bool
+        Whether it is below the limit of quantification.
+    """
+
+    time: float
+    what: str
+    value: float
+    blq: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Forecast:
+    """What is to be expected of a patient.
+
+    Parameters
+    ----------
+    t : ndarray, shape (n_t,)
+        h.
+    observables : tuple of str
+    values : ndarray, shape (n, n_t, n_obs)
+        True values of equally probable draws.
+    residual : mapping of str to ResidualError
+        Of what can be measured.
+    seed : int
+        Of the residual errors.
+    """
+
+    t: np.ndarray
+    observables: tuple[str, ...]
+    values: np.ndarray
+    residual: Mapping[str, ResidualError]
+    seed: int
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Return true values of one observable, shape (n, n_t)."""
+        if name not in self.observables:
+            raise ModelError(f"'{name}' was not asked for; this forecast holds {', '.join(self.observables)}")
+        return self.values[:, :, self.observables.index(name)]
+
+    def measured(self, name: str) -> np.ndarray:
+        """Return what would be measured, residual error included, shape (n, n_t)."""
+        if name not in self.residual:
+            raise FitError(f"no residual error is known for '{name}'; give one to the estimate")
+        rng = np.random.default_rng([self.seed, self.observables.index(name)])
+        return self.residual[name].measured(self[name], rng)
+
+    def interval(self, name: str, level: float = 0.9, measured: bool = True) -> np.ndarray:
+        """Return lower end, median and upper end, shape (3, n_t)."""
+        values = self.measured(name) if measured else self[name]
+        return np.quantile(values, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Individual:
+    """A patient as far as the samples tell.
+
+    Parameters
+    ----------
+    model : Network
+        With the patient's covariates.
+    population : Population
+        The prior.
+    regimen : Regimen
+        What was given up to the last sample.
+    samples : tuple of Sample
+    residual : mapping of str to ResidualError
+    names : tuple
+        Effects: a constant, or a pair of an occasion constant and its occasion.
+    mode : ndarray, shape (p,)
+        Most probable effects, in standard deviations of the prior.
+    covariance : ndarray, shape (p, p)
+        At the mode, in the same unit.
+    objective : float
+        Minus the logarithm of prior times likelihood at the mode, without constants.
+    """
+
+    model: Network
+    population: Population
+    regimen: Regimen
+    samples: tuple[Sample, ...]
+    residual: Mapping[str, ResidualError]
+    names: tuple
+    mode: np.ndarray
+    covariance: np.ndarray
+    objective: float
+
+    def constants(self) -> dict[str, float]:
+        """Return the most probable constants of the patient."""
+        sets = self._sets(self.mode[None], self.regimen)
+        return {name: float(values[0]) for name, values in sets.items()}
+
+    def _sets(self, z: np.ndarray, regimen: Regimen, seed: int | None = None) -> dict[str, np.ndarray]:
+        """Constants for effects (n, p); effects of later occasions are 0, or drawn where there is a seed."""
+        omega, n = len(self.population.omega), len(z)
+        sd = np.array(list(self.population.omega.values())).reshape(-1, 1)
+        eta = dict(zip(self.population.omega, (z[:, :omega] @ self.population._root().T).T * sd, strict=True))
+        kappa = {}
+        known = {name: k for k, name in enumerate(self.names)}
+        rng = np.random.default_rng([seed or 0, 7])
+        for key in self.population.occasions_of(regimen):
+            if key in known:
+                kappa[key] = self.population.iov[key[0]] * z[:, known[key]]
+            elif seed is not None:
+                kappa[key] = self.population.iov[key[0]] * rng.normal(size=n)
+        return at_rest(self.model, self.population.with_effects(self.model, regimen, n, eta, kappa))
+
+    def _predicted(self, z: np.ndarray) -> np.ndarray:
+        """Predicted samples (n, n_samples)."""
+        times = np.unique([sample.time for sample in self.samples])
+        what = tuple(dict.fromkeys(sample.what for sample in self.samples))
+        sets = self._sets(z, self.regimen)
+        if not sets:
+            sets = {self.model.constants[0]: np.full(len(z), self.model.value(self.model.constants[0]))}
+        runs = simulate_many(
+            self.model, sets, self.regimen, float(times[-1]), observables=what, times=times, solver=Rodas5P(rtol=1e-6), threads=1
+        )
+        places = [(int(np.searchsorted(times, s.time)), what.index(s.what)) for s in self.samples]
+        return np.stack([runs.values[:, i, j] for i, j in places], axis=1)
+
+    def _misfit(self, f: np.ndarray) -> np.ndarray:
+        """Minus log likelihood (n,) of predictions (n, n_samples); infinite where a run failed."""
+        total = np.zeros(len(f))
+        for k, sample in enumerate(self.samples):
+            total += _misfit(sample, self.residual[sample.what], f[:, k])
+        return np.where(np.isfinite(total), total, np.inf)
+
+    def draws(self, n: int = 400, seed: int = 1) -> tuple[np.ndarray, float]:
+        """Return equally probable effects, shape (n, p), and the effective sample size they came from.
+
+        Raises
+        ------
+        FitError
+            If the proposal misses the posterior (an effective size below 20).
+        """
+        p = len(self.mode)
+        if not p:
+            return np.zeros((n, 0)), float(n)
+        rng, many = np.random.default_rng([seed, 11]), max(2 * n, 400)
+        root = _WIDER * np.linalg.cholesky(self.covariance)
+        normal, spread = rng.normal(size=(many, p)), rng.chisquare(_DEGREES, size=many) / _DEGREES
+        standard = normal / np.sqrt(spread)[:, None]
+        z = self.mode + standard @ root.T
+        target = -0.5 * np.sum(z**2, axis=1) - self._misfit(self._predicted(z))
+        proposal = -0.5 * (_DEGREES + p) * np.log1p(np.sum(standard**2, axis=1) / _DEGREES)
+        weight = np.exp(target - proposal - np.max(target - proposal))
+        weight /= weight.sum()
+        size = float(1 / np.sum(weight**2))
+        if size < 20:
+            raise FitError(f"the draws around the most probable patient miss the posterior (effective size {size:.0f} of {many})")
+        places = np.searchsorted(np.cumsum(weight), (np.arange(n) + rng.random()) / n).clip(max=many - 1)
+        return z[rng.permutation(places)], size
+
+    def forecast(
+        self,
+        regimen: Regimen,
+        until: float,
+        times: Sequence[float],
+        observables: Sequence[str] = ("asnase_p",),
+        n: int = 400,
+        seed: int = 1,
+    ) -> Forecast:
+        """Simulate what is to be expected under a regimen, given the samples.
+
+        Parameters
+        ----------
+        regimen : Regimen
+            All doses from the beginning, those to come included; it must begin as that of the estimate.
+        until : float
+            End, h.
+        times : sequence of float
+            Output times, h.
+        observables : sequence of str
+        n, seed : int
+            Draws; effects of occasions to come are drawn from the prior.
+
+        Raises
+        ------
+        FitError
+            If the regimen gives other doses than the patient has had.
+        """
+        last = max((sample.time for sample in self.samples), default=0.0)
+        if _before(regimen, last).dose_times() != self.regimen.dose_times():
+            raise FitError(f"the regimen has other doses up to {last:g} h than the patient was given")
+        z, _ = self.draws(n, seed)
+        sets = self._sets(z, regimen.before(until), seed)
+        grid = np.asarray(times, dtype=float)
+        runs = simulate_many(self.model, sets, regimen.before(until), until, observables=tuple(observables), times=grid)
+        return Forecast(runs.t, runs.observables, runs.values[runs.success], self.residual, seed)
+
+
+def _before(regimen: Regimen, time: float) -> Regimen:
+    """What was given before a sample; one taken at the time of a dose is taken before it."""
+    return regimen.before(np.nextafter(time, -np.inf)) if time > 0 else regimen.before(time)
+
+
+def _misfit(sample: Sample, error: ResidualError, f: np.ndarray) -> np.ndarray:
+    """Minus log likelihood of one sample."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if error.log:
+            distance = (np.log(sample.value) - np.log(f)) / error.log
+            return -log_ndtr(distance) if sample.blq else 0.5 * distance**2
+        sd = error.sd(f)
+        distance = (sample.value - f) / sd
+        return -log_ndtr(distance) if sample.blq else 0.5 * distance**2 + np.log(sd)
+
+
+def map_estimate(
+    model: Network,
+    population: Population,
+    regimen: Regimen,
+    samples: Sequence[Sample],
+    residual: Mapping[str, ResidualError],
+) -> Individual:
+    """Find the most probable effects of a patient.
+
+    Parameters
+    ----------
+    model : Network
+        With the patient's covariates (weight, bsa, age ...).
+    population : Population
+        Published variability, such as ``Population.of('pegaspargase', 1)``.
+    regimen : Regimen
+        What was given; doses after the last sample may be there.
+    samples : sequence of Sample
+        What was measured; none gives the prior.
+    residual : mapping of str to ResidualError
+        Of everything that was measured.
+
+    Returns
+    -------
+    Individual
+
+    Raises
+    ------
+    FitError
+        If a sample cannot be compared, or the patient cannot be simulated.
+    """
+    samples = tuple(sorted(samples, key=lambda sample: sample.time))
+    for sample in samples:
+        if sample.what not in residual:
+            raise FitError(f"a sample of '{sample.what}' needs its residual error; known are {', '.join(residual) or 'none'}")
+        error = residual[sample.what]
+        if not sample.value > 0 or not np.isfinite(sample.value):
+            raise FitError(f"the sample of '{sample.what}' at {sample.time:g} h is {sample.value:g}; give a positive one or blq")
+        if not (error.log or error.prop or error.add):
+            raise FitError(f"the residual error of '{sample.what}' is zero")
+    last = samples[-1].time if samples else 0.0
+    past = _before(regimen, last)
+    names = (*population.omega, *population.occasions_of(past))
+    p = len(names)
+    blank = Individual(model, population, past, samples, residual, names, np.zeros(p), np.eye(p), 0.0)
+    return _search(blank) if samples and p else blank
+
+
+def _search(one: Individual) -> Individual:
+    """Damped Gauss-Newton steps from the typical patient."""
+    p, z = len(one.names), one.mode.copy()
+    f, slopes = _with_slopes(one, z)
+    value, damping = 0.5 * z @ z + one._misfit(f)[0], 1e-3
+    if not np.isfinite(value):
+        raise FitError("the typical patient cannot be simulated up to the last sample")
+    for _ in range(_MOST_STEPS):
+        gradient, curvature = _expansion(one, z, f[0], slopes)
+        while True:
+            move = -np.linalg.solve(curvature + damping * np.eye(p), gradient)
+            trial = one._predicted((z + move)[None])
+            reached = 0.5 * (z + move) @ (z + move) + one._misfit(trial)[0]
+            if reached <= value or damping > 1e8:
+                break
+            damping *= 8
+        small = np.abs(move).max() < 1e-3
+        z, value, damping = z + move, min(reached, value), max(damping / 8, 1e-6)
+        f, slopes = _with_slopes(one, z)
+        if small:
+            break
+    _, curvature = _expansion(one, z, f[0], slopes)
+    return replace(one, mode=z, covariance=np.linalg.inv(curvature), objective=float(value))
+
+
+def _with_slopes(one: Individual, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions (1, n_samples) and their derivatives (n_samples, p), by one batch of runs."""
+    p = len(z)
+    moves = np.vstack([np.zeros(p), _STEP * np.eye(p), -_STEP * np.eye(p)])
+    found = one._predicted(z + moves)
+    return found[:1], ((found[1 : p + 1] - found[p + 1 :]) / (2 * _STEP)).T
+
+
+def _expansion(one: Individual, z: np.ndarray, f: np.ndarray, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gradient and Gauss-Newton curvature of the objective."""
+    gradient, curvature = z.copy(), np.eye(len(z))
+    for k, sample in enumerate(one.samples):
+        error = one.residual[sample.what]
+        h = 1e-4 * max(abs(f[k]), 1e-9)
+        ends = _misfit(sample, error, np.array([f[k] - h, f[k], f[k] + h]))
+        gradient += (ends[2] - ends[0]) / (2 * h) * slopes[k]
+        second = (ends[2] - 2 * ends[1] + ends[0]) / h**2
+        if not sample.blq:
+            sd = error.log * f[k] if error.log else error.sd(f[k])
+            second = 1 / sd**2  # what is expected of it, never negative
+        curvature += max(second, 0.0) * np.outer(slopes[k], slopes[k])
+    return gradient, curvature
