@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from asnsim.calibration import Calibration, read_priors
+from asnsim.library import load_model
+from asnsim.simulation import simulate
 from asnsim.tables import write_table, write_text
 from asnsim.units import unit
 
-__all__ = ["to_markdown", "write_back"]
+__all__ = ["to_markdown", "write_back", "write_rest"]
 
+_REST = "rest of this recipe without drug"
 _TABLES = ("base", "body", "experiments")
 _SOURCE = "make calibrate: fit to the calibrate rows of observations.tsv and to culture_data.tsv; prior in priors.tsv"
 
@@ -42,6 +45,26 @@ def write_back(result: Calibration, folder: Path) -> list[Path]:
     ]
     written.append(write_table(folder / "calibration.tsv", ("name", "value", *result.names), rows))
     written.append(write_text(folder / "calibration.md", to_markdown(result)))
+    return written
+
+
+def write_rest(folder: Path) -> list[Path]:
+    """Write the rest of recipe ``patient`` without drug into the rows of its tables that say they hold it.
+
+    Fitted numbers move it; a patient that starts elsewhere would drift before the first dose.
+    """
+    run = simulate(load_model("patient"), until="60 d", times=[0.0, 1440.0])
+    end, written = run.at(1440.0), []
+    for table, ending in (("patient", ""), ("liver", "_liver")):
+        path = folder / "parameters" / f"{table}.tsv"
+        lines = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            cells = line.split("\t")
+            if _REST in line:
+                scale = unit(cells[2]).factor
+                cells[1] = f"{end[cells[0] + ending] / scale:.8g}"
+            lines.append("\t".join(cells))
+        written.append(write_text(path, "\n".join(lines) + "\n"))
     return written
 
 

@@ -182,7 +182,7 @@ def calibrate(
     check_targets(report)
     from asnsim.calibration import calibrate as fit
     from asnsim.calibration import read_priors
-    from asnsim.calibration_report import to_markdown, write_back
+    from asnsim.calibration_report import to_markdown, write_back, write_rest
     from asnsim.tables import models_folder, write_text
 
     result = fit(starts, rounds, step=lambda words: typer.echo(f"... {words}", err=True))
@@ -197,5 +197,5 @@ def calibrate(
     if report:
         wrote(write_text(report, to_markdown(result)))
     if write:
-        for path in write_back(result, models_folder()):
+        for path in (*write_back(result, models_folder()), *write_rest(models_folder())):
             wrote(path)

@@ -35,6 +35,7 @@ Case = tuple[str, Callable[[], bool]]
 _SETS = 10_000
 _STARTS = 100
 _PRODUCTS = ("calaspargase", "native_ecoli", "recombinant_ecoli", "crisantaspase", "rylaze", "antibodies")
+_MORE_PRODUCTS = ("siebel_2022", "wuerthwein_2025", "pkpdsim", "kloos_2021", "lin_2021")
 
 
 def crosscheck_cases() -> Iterator[Case]:
@@ -52,7 +53,7 @@ def crosscheck_cases() -> Iterator[Case]:
         "tracer": [("rpmi",)],
         "isr_programme": [("dmem", "hela")],
         "coculture": [("dmem",), ("hplm", "tumour:all_low_asns", "stroma:hek293")],
-        "body_pk": [(), *((name,) for name in _PRODUCTS)],
+        "body_pk": [(), *((name,) for name in (*_PRODUCTS, *_MORE_PRODUCTS))],
         "dosing": [("all_low_asns",), ("solid_143b", "pegaspargase")],
         "patient": [("pegaspargase",), ("leukaemia:all_resistant", "tumour:mda_mb_468")],
     }
