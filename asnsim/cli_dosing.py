@@ -362,11 +362,8 @@ def forecast(
             if deplete
             else f"activity >= {target:g} U/L at {end / 24:g} d"
         )
-        show_table(
-            tuple(table.columns),
-            [tuple(row) for row in table.itertuples(index=False)],
-            f"next dose (U) at {start / 24:g} d: {what}",
-        )
+        typer.echo(f"next dose (U) at {start / 24:g} d: {what}")
+        show_table(tuple(table.columns), [tuple(row) for row in table.itertuples(index=False)])
         typer.echo(f"smallest dose with a chance of {probability:g}: " + (f"{best:g} U" if best else "none of these"))
         if csv:
             from asnsim.tables import write_table

@@ -233,11 +233,16 @@ class Population:
         typical = self._typical(model, rows)
         sets |= {name: column for name, column in typical.items() if name not in self.omega}
         normal = np.column_stack([np.zeros((n, 0)), *(_normals(effects, n) for _ in self.omega)])
-        eta = dict(zip(self.omega, (normal @ self._root().T).T * np.array([[sd] for sd in self.omega.values()]), strict=True))
+        eta = self.scaled(normal)
         kappa = {key: self.iov[key[0]] * _normals(effects, n) for key in self.occasions_of(regimen)}
         sets |= self.with_effects(model, regimen, n, eta, kappa, typical)
         sets |= self._bodies(model, n, bodies)
         return at_rest(model, sets)
+
+    def scaled(self, normal: np.ndarray) -> dict[str, np.ndarray]:
+        """Return effects between patients from independent standard normal numbers, shape (n, n_omega)."""
+        correlated = normal @ self._root().T
+        return {name: sd * correlated[:, k] for k, (name, sd) in enumerate(self.omega.items())}
 
     def occasions_of(self, regimen: Regimen) -> list[tuple[str, int]]:
         """Return which occasion constants differ at which occasions of a treatment, counted as doses or periods are."""
@@ -269,8 +274,8 @@ class Population:
         for name in dict.fromkeys([*self.iov, *(o.name for o in self.occasions)]):
             model.check_name(name)
             for time in self._changes(name, doses):
-                effect = kappa.get((name, self._occasion(name, time, doses)), np.zeros(n))
-                values = (1 + self._effect(model, name, time, doses)) * np.exp(effect) - 1
+                effect, own = self._effect(model, name, time, doses), kappa.get((name, self._occasion(name, time, doses)))
+                values = np.full(n, effect) if own is None else (1 + effect) * np.exp(own) - 1
                 sets[name if time == doses[0] else f"{name}@{time!r}"] = values
         for name in self.restarts:
             model.check_name(name)

@@ -1,13 +1,5 @@
 """Blocks on threads and on Dask, stores that survive kill -9 of a worker and of the client."""
 
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -18,33 +10,10 @@ from asnsim.stores import ResultStore
 
 pytest.importorskip("zarr")
 distributed = pytest.importorskip("dask.distributed")
+kill = pytest.importorskip("kill")
+job, files_of, cluster, killed_twice = kill.job, kill.files_of, kill.cluster, kill.killed_twice
 
-TIMES = np.arange(0.0, 505.0, 72.0)
 OBSERVABLES = ("asnase_p", "asn_p")
-JOB = """
-    from asnsim.dosing import Regimen
-    from asnsim.library import load_model
-    from asnsim.population import Population
-    import numpy as np
-
-    def job(n):
-        regimen = Regimen.repeat("2500 U/m^2", "peg_1", "14 d", 2, duration="2 h", cap="3750 U")
-        return dict(
-            model=load_model("body_pk", "pegaspargase"), population=Population.of("pegaspargase", n, 5), regimen=regimen,
-            until=504.0, observables=("asnase_p", "asn_p"), times=np.arange(0.0, 505.0, 72.0),
-        )
-"""
-
-
-def job(n):
-    names = {}
-    exec(textwrap.dedent(JOB), names)
-    return names["job"](n)
-
-
-def files_of(store):
-    """Every file of a store by name and content; done markers, values, everything."""
-    return {str(path.relative_to(store)): path.read_bytes() for path in sorted(Path(store).rglob("*")) if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +22,6 @@ def whole(tmp_path_factory):
     path = tmp_path_factory.mktemp("whole") / "whole.zarr"
     simulate_population(**job(3 * BLOCK + 100), store=path)
     return path
-
-
-def cluster(workers):
-    return distributed.LocalCluster(
-        n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1", silence_logs=50
-    )
 
 
 def test_in_memory_and_in_a_store_are_the_same(whole):
@@ -111,34 +74,6 @@ def test_any_number_of_workers_gives_the_same_store(whole, tmp_path):
         with cluster(workers) as local, distributed.Client(local) as client:
             simulate_population(**job(3 * BLOCK + 100), store=path, executor=client)
         assert files_of(path) == files_of(whole), workers
-
-
-def killed_twice(n, path, workers=2):
-    """Run on a cluster; kill a worker, then the client, both with SIGKILL; resume. Returns how many blocks each stage left done."""
-    code = textwrap.dedent(JOB) + textwrap.dedent(
-        """
-        import sys
-        from dask.distributed import Client
-        from asnsim.scale import simulate_population
-        n, path, address = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-        simulate_population(**job(n), store=path, executor=Client(address), progress=lambda *_: print("block", flush=True))
-        """
-    )
-    left = []
-    with cluster(workers) as local:
-        client = subprocess.Popen([sys.executable, "-c", code, str(n), str(path), local.scheduler_address], stdout=subprocess.PIPE)
-        assert client.stdout.readline() == b"block\n"
-        os.kill(next(iter(local.workers.values())).pid, signal.SIGKILL)
-        left.append(int(ResultStore.open(path).done.sum()))
-        assert client.stdout.readline() == b"block\n"
-        client.kill()
-        client.wait()
-        left.append(int(ResultStore.open(path).done.sum()))
-        time.sleep(0.5)
-        with distributed.Client(local) as again:
-            simulate_population(**job(n), store=path, executor=again, resume=True)
-    left.append(int(ResultStore.open(path).done.sum()))
-    return left
 
 
 def test_a_killed_worker_and_a_killed_client_leave_no_trace(tmp_path):

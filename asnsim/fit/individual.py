@@ -134,9 +134,7 @@ class Individual:
     def _sets(self, z: np.ndarray, regimen: Regimen, seed: int | None = None) -> dict[str, np.ndarray]:
         """Constants for effects (n, p); effects of later occasions are 0, or drawn where there is a seed."""
         omega, n = len(self.population.omega), len(z)
-        sd = np.array(list(self.population.omega.values())).reshape(-1, 1)
-        eta = dict(zip(self.population.omega, (z[:, :omega] @ self.population._root().T).T * sd, strict=True))
-        kappa = {}
+        eta, kappa = self.population.scaled(z[:, :omega]), {}
         known = {name: k for k, name in enumerate(self.names)}
         rng = np.random.default_rng([seed or 0, 7])
         for key in self.population.occasions_of(regimen):
@@ -175,9 +173,9 @@ class Individual:
             If the proposal misses the posterior (an effective size below 20).
         """
         p = len(self.mode)
-        if not p:
-            return np.zeros((n, 0)), float(n)
         rng, many = np.random.default_rng([seed, 11]), max(2 * n, 400)
+        if not p or not self.samples:
+            return rng.normal(size=(n, p)), float(n)
         root = _WIDER * np.linalg.cholesky(self.covariance)
         normal, spread = rng.normal(size=(many, p)), rng.chisquare(_DEGREES, size=many) / _DEGREES
         standard = normal / np.sqrt(spread)[:, None]
@@ -232,7 +230,7 @@ class Individual:
 
 def _before(regimen: Regimen, time: float) -> Regimen:
     """What was given before a sample; one taken at the time of a dose is taken before it."""
-    return regimen.before(np.nextafter(time, -np.inf)) if time > 0 else regimen.before(time)
+    return regimen.before(time * (1 - 1e-9))
 
 
 def _misfit(sample: Sample, error: ResidualError, f: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@
 import math
 import re
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,10 +22,14 @@ from asnsim.demo import dose_child
 from asnsim.dosing import Dose, Regimen
 from asnsim.ensemble import simulate_many
 from asnsim.errors import AsnsimError, IntegrationError, ModelError
+from asnsim.exposure import days_where, exposure, half_life
+from asnsim.fit.individual import Sample, map_estimate
 from asnsim.io.crosscheck import crosscheck
 from asnsim.io.nonmem import read_events
 from asnsim.library import list_overlays, load_model, read_overlay, read_parameters
+from asnsim.population import Children, Population, read_residual
 from asnsim.records import predictions
+from asnsim.scale import simulate_population
 from asnsim.simulation import simulate
 from asnsim.solvers import NDF
 from asnsim.steady import balanced_state
@@ -194,6 +199,92 @@ def ensemble_cases() -> Iterator[Case]:
         yield f"set {k} deviates by {worst[place]:.1e}", lambda i=place: worst[i] <= 1e-3 or bool(found.marked[i])
 
 
+def population_cases() -> Iterator[Case]:
+    """Published outcomes with populations of 2,000: median with its 90 % range beside what was reported, and whether it agrees.
+
+    Native against pegylated half-life, calaspargase, Rylaze, days of activity and of depletion; agreement as in `observations.tsv`.
+    """
+    every, daily = 24.0 * np.arange(0, 43), ("asnase_p", "asn_measured", "asn_csf")
+
+    def run(product, regimen, until, times=None, age=5.7, **fields):
+        model = load_model("body_pk", product)
+        spread = {name: model.parameters[name].spread for name in ("Ra_asn", "csf_source")}
+        who = Population.of(product, 2000, 3, covariates=Children(age), omega=spread)
+        grid = np.unique(every[every <= until] if times is None else times)
+        return grid, simulate_population(model, who, regimen, until, observables=daily, times=grid, **fields)
+
+    def shown(words, reported, values, low, high) -> Case:
+        q = np.quantile(values, [0.05, 0.5, 0.95])
+        line = f"{words}: reported {reported}, simulated {q[1]:.3g} ({q[0]:.3g} to {q[2]:.3g})"
+        print(f"populations: {line}")
+        return line, lambda: bool(low <= q[1] <= high)
+
+    t, peg = run("pegaspargase", Regimen.single("2500 U/m^2", "peg_1", duration="2 h", cap="3750 U"), 1008.0)
+    yield shown("pegaspargase 2500/m2, days >= 100 U/L", "25.8", days_where(t, peg["asnase_p"] >= 100), 20.6, 31.0)
+    yield shown("V30 days Asn undetectable", "22-29", days_where(t, peg["asn_measured"] <= 0.5), 18, 32)
+    fine = np.unique(np.concatenate([np.arange(0.0, 48.0, 0.5), np.arange(48.0, 3841.0, 24.0)]))
+    t, cal = run("calaspargase", Regimen.single("2500 U/m^2", "asnase_central", duration="1 h"), 3840.0, fine)
+    read = exposure(t, cal["asnase_p"] / 1000)
+    yield shown("V33 calaspargase Cmax, U/mL", "1.62", read.Cmax, 1.3, 1.94)
+    yield shown("V33 calaspargase AUC, d U/mL", "25.5", read.AUC, 20.4, 30.6)
+    slope = [half_life(t / 24, row, 30, 60) for row in cal["asnase_p"][:, :]]
+    yield shown("V33 calaspargase half-life, d", "16.1", slope, 12.9, 19.3)
+    times = np.unique(np.concatenate([np.arange(0.0, 289.0, 24.0), np.linspace(288, 336, 97)]))
+    t, ryl = run("rylaze", Regimen.repeat("16750 U/m^2", "asnase_site", "48 h", 7), 336.0, times)
+    late = ryl["asnase_p"][:, t >= 288] / 1000
+    yield shown("V40 Rylaze 25 mg/m2 Cmax, U/mL", "2.3", late.max(axis=1), 1.61, 2.99)
+    yield shown("V40 Rylaze trough, U/mL", "0.46", late[:, -1], 0.32, 0.6)
+    days = np.arange(0.0, 27.0)
+    t, nat = run("native_ecoli", Regimen.single("6000 U/m^2", "asnase_depot"), 144.0, np.arange(0.0, 145.0, 6.0))
+    yield shown("V43 native IM half-life, h", "26", [24 * half_life(t / 24, row, 1, 5) for row in nat["asnase_p"]], 20.8, 31.2)
+    t, iv = run("pegaspargase", Regimen.single("2500 U/m^2", "peg_1"), 624.0, 24 * days)
+    yield shown("V43 pegylated IV half-life, d", "5.5", [half_life(days, row, 5, 26) for row in iv["asnase_p"]], 4.4, 6.6)
+    two = Regimen.repeat("1500 U/m^2", "peg_1", "14 d", 2, duration="2 h", cap="3750 U")
+    t, csf = run("pegaspargase", two, 600.0, np.arange(0.0, 601.0, 24.0))
+    yield shown("V35 CSF fall on day 25, %", "85", 100 * (1 - csf["asn_csf"][:, -1] / csf["asn_csf"][:, 0]), 75, 100)
+
+
+def forecast_cases() -> Iterator[Case]:
+    """Of 500 patients with two samples each: 90 % predictive intervals of the next trough cover 86-94 %."""
+    model, n = load_model("body_pk", "pegaspargase"), 500
+    error = {"asnase_p": read_residual("pegaspargase")}
+    two = Regimen.repeat("2500 U/m^2", "peg_1", "14 d", 2, duration="2 h", cap="3750 U")
+    population = Population.of("pegaspargase", n, 9)
+    moments = [168.0, 335.0, 672.0]
+    truth = simulate_population(model, population, two, 672.0, observables="asnase_p", times=moments)["asnase_p"]
+    sets, rng, inside, seconds = population.draw(model, two, 0), default_rng(0), 0, []
+    for k in range(n):
+        child = model.with_parameters({name: float(sets[name][k]) for name in ("age", "female", "weight", "bsa")})
+        seen = error["asnase_p"].measured(truth[k], rng)
+        samples = [Sample(t, "asnase_p", max(y, 5.0), bool(y < 5.0)) for t, y in zip(moments[:2], seen, strict=False)]
+        begin = time.perf_counter()
+        fit = map_estimate(child, Population.of("pegaspargase", 1), two, samples, error)
+        seconds.append(time.perf_counter() - begin)
+        low, _, high = fit.forecast(two, 672.0, [672.0], seed=k).interval("asnase_p")[:, 0]
+        inside += low <= seen[2] <= high
+    print(f"forecast: 90 % intervals cover {100 * inside / n:.1f} % of {n}; MAP {1000 * np.median(seconds):.0f} ms per patient")
+    yield f"coverage {inside / n:.3f}", lambda: 0.86 <= inside / n <= 0.94
+
+
+def kill_cases() -> Iterator[Case]:
+    """20,000 patients on two Dask workers, a worker and then the client killed, resumed; and 1, 2, 3 workers: stores bit by bit."""
+    import kill
+
+    with TemporaryDirectory() as folder:
+        whole, killed = Path(folder) / "whole.zarr", Path(folder) / "killed.zarr"
+        simulate_population(**kill.job(20_000), store=whole)
+        left = kill.killed_twice(20_000, killed)
+        print(f"kill: blocks done when the worker died {left[0]}, when the client died {left[1]}, at the end {left[2]} of 20")
+        yield "killed and resumed", lambda: 0 < left[1] < 20 and kill.files_of(whole) == kill.files_of(killed)
+        small = Path(folder) / "small.zarr"
+        simulate_population(**kill.job(3500), store=small)
+        for workers in (1, 2, 3):
+            path = Path(folder) / f"{workers}.zarr"
+            with kill.cluster(workers) as local, kill.Client(local) as client:
+                simulate_population(**kill.job(3500), store=path, executor=client)
+            yield f"{workers} workers", lambda p=path: kill.files_of(small) == kill.files_of(p)
+
+
 SUITES: dict[str, Callable[[], Iterator[Case]]] = {
     "crosscheck": crosscheck_cases,
     "published-143b": published_cases,
@@ -202,6 +293,9 @@ SUITES: dict[str, Callable[[], Iterator[Case]]] = {
     "nonmem-more": more_nonmem_cases,
     "steady-states": steady_cases,
     "clinical": clinical_cases,
+    "populations": population_cases,
+    "forecast": forecast_cases,
+    "kill": kill_cases,
     "ensemble": ensemble_cases,
 }
 
