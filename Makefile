@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-EXTRAS ?= lab,dev
+EXTRAS ?= lab,cluster,dev
 STAMP  := $(VENV)/.make-stamp
 
 .DEFAULT_GOAL := help
@@ -45,6 +45,7 @@ bench: $(STAMP) ## coverage of fitted kinetics and concentrations; speed against
 	$(BIN)/python benchmarks/bench_solve.py
 	$(BIN)/python benchmarks/bench_sensitivity.py
 	$(BIN)/python benchmarks/bench_ensemble.py
+	$(BIN)/python benchmarks/bench_population.py
 	$(BIN)/python benchmarks/bench_compile.py
 
 bench-peers: $(STAMP) ## install AMICI, COPASI and numbalsoda beside the environment, for make bench; says what could not be

@@ -42,7 +42,7 @@ def test_import_is_light():
 def test_simulation_needs_no_extra():
     code = (
         "import sys, asnsim; m = asnsim.load_model('teaching'); asnsim.simulate(m, until=1.0); "
-        "print([x for x in ('pyopenms', 'tellurium', 'roadrunner', 'antimony', 'libsbml', 'dask', 'matplotlib') if x in sys.modules])"
+        "print([x for x in ('pyopenms', 'tellurium', 'roadrunner', 'antimony', 'libsbml', 'distributed', 'zarr', 'matplotlib') if x in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
