@@ -117,10 +117,9 @@ def simulate_many(
         Output times, h; by default 401 evenly spaced from 0.
     solver : Rodas5P, Rodas4 or NDF, optional
         Method and tolerances; ``Rodas5P(rtol=1e-6)`` by default. The Rosenbrock methods run several trajectories side by side
-        where the model allows it (no events or algebraic states, no explicit time, up to 100 states), no dose is at
-        steady state and no state is switched off. A set on which one of
-        them fails is tried by NDF, for about the same error: they need derivatives that are finite at every step, as that of a
-        power below one is not at zero.
+        where the model allows it (no events or algebraic states, no explicit time, up to 100 states), no dose is at steady state
+        and no state is switched off. A set on which one of them fails is tried by NDF, for about the same error: they need
+        derivatives that are finite at every step, as that of a power below one is not at zero.
     threads : int, optional
         Threads; by default one per processor. The numbers do not depend on it.
     progress : callable, optional
@@ -176,15 +175,7 @@ def _moment(text: str, model: Network) -> tuple[str, float]:
     """``'name@336'`` -> a constant or state and the time from which on it has the values."""
     name, _, time = text.partition("@")
     model.check_name(name)
-    return name, parse_time(float(time) if _is_number(time) else time, f"the time in '{text}'")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return name, parse_time(time, f"the time in '{text}'")
 
 
 class _Sets:
@@ -202,7 +193,8 @@ class _Sets:
             model.check_name(name)
         self.values = np.column_stack([np.zeros((self.n, 0)), *(columns[name] for name in self.names)])
         self.later = [(*_moment(name, model), column) for name, column in columns.items() if "@" in name]
-        self.shared = self.regimen_of(0).actions(model)
+        typical = [Change(time, {name: model.parameters[name].value}) for name, time, _ in self.later]
+        self.shared = replace(regimen, changes=(*regimen.changes, *typical)).actions(model)
         self.varies = bool(self.later) or any(name in _COVARIATES for name in self.names)
 
     def chosen(self, k: int) -> Network:

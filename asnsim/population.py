@@ -170,6 +170,8 @@ class Population:
             for name, column in self.covariates.items():
                 if len(column) != self.n:
                     raise ModelError(f"covariate '{name}' has {len(column)} values for {self.n} patients")
+        if len({frozenset(draw) for draw in self.uncertainty}) > 1:
+            raise ModelError("the draws of what is uncertain do not all name the same constants")
         self._root()
 
     @classmethod
@@ -215,12 +217,12 @@ class Population:
     def draw(self, model: Network, regimen: Regimen, block: int) -> dict[str, np.ndarray]:
         """Return constants and initial values of the patients of a block, as `asnsim.ensemble.simulate_many` takes them.
 
-        ``'name@336'`` is the value of a constant from 336 h on. Covariates the model does not have are left out.
+        ``'name@336'`` is the value of a constant from 336 h on. What children have and the model does not ask for is left out.
 
         Raises
         ------
         ModelError
-            If the model lacks a constant that differs between patients, or antibodies.
+            If the model lacks a constant that differs between patients, a covariate that was given, or antibodies.
         """
         rows = self.rows(block)
         n, tail = len(rows), [block] if block else []
@@ -228,6 +230,8 @@ class Population:
         if isinstance(self.covariates, Children):
             who = self.covariates.draw(n, covariates)
         else:
+            for name in self.covariates:
+                model.check_name(name)
             who = {name: np.asarray(column, dtype=float)[rows.start : rows.stop] for name, column in self.covariates.items()}
         sets = {name: column for name, column in who.items() if name in model.parameters}
         typical = self._typical(model, rows)

@@ -108,7 +108,7 @@ class Run:
         self.live = np.ones(len(theta), dtype=bool)
         self.stats: dict[str, int] = {}
         self.integrator: Integrator | None = None
-        self._whole, self._waiting = system, {}
+        self._whole, self._waiting, self._stops = system, {}, True
         for k, name in enumerate(theta):
             if name in system.states:
                 self.s[system.states.index(name), k] = 1.0
@@ -129,7 +129,7 @@ class Run:
             flows = [f"input:{self.system.states[i]}" for own, i in self._flows if own == k]
             columns.append("+".join([name if self.live[k] else "", *flows]))
         self.code = compile_system(self.system, tuple(columns))
-        self.kernels = kernels_of(self.code)
+        self.kernels = kernels_of(self.code) if self._stops else replace(kernels_of(self.code), n_roots=0, roots=0)
         if self.integrator is not None:
             self.integrator.release()
         self.integrator = Integrator(self.solver, self.kernels, self.atol, self.sizes)
@@ -344,7 +344,8 @@ class Run:
     def without_events(self) -> Run:
         """A copy that does not stop at conditions and has no sensitivities; for following a piece of a trajectory again."""
         one = Run(self.model, self._whole, (), np.zeros(0), self.solver)
-        one.integrator = Integrator(self.solver, replace(one.kernels, n_roots=0, roots=0), one.atol)
+        one._stops = False
+        one._compile()
         return one
 
     def restart(self, x: Sequence[float], c: np.ndarray) -> None:

@@ -284,3 +284,16 @@ def test_goals_and_requests_that_make_no_sense(peg):
         propose(Population(2), lambda a: ONE, [1], goal, prefer="best", model=peg)
     with pytest.raises(ModelError, match="no candidates"):
         propose(Population(2), lambda a: ONE, [], goal, model=peg)
+
+
+def test_a_set_with_a_later_value_that_is_no_number_fails_alone(peg):
+    later = {"peg_CL_occasion@336": [np.nan, -0.1, 0.0], "peg_V_occasion": [0.0, 0.0, 0.0]}
+    runs = simulate_many(peg, later, ONE, "20 d", observables="asnase_p", times=[480.0])
+    assert runs.success.tolist() == [False, True, True] and "nan" in runs.messages[0]
+    assert runs["asnase_p"][1, 0] > runs["asnase_p"][2, 0]
+    with pytest.raises(ModelError, match="peg_CL_ocasion"):
+        simulate_many(peg, {"peg_CL_ocasion@336": [0.0]}, ONE, "20 d", observables="asnase_p")
+    with pytest.raises(ModelError, match="do not all name the same"):
+        Population(2, uncertainty=[{"Ra_asn": 1.0}, {"Km_asnase_asn": 1.0}])
+    with pytest.raises(ModelError, match="weigth"):
+        Population(2, covariates={"weigth": [20.0, 30.0]}).draw(peg, ONE, 0)
