@@ -13,7 +13,7 @@ from asnsim.checks import derived_dimensions
 from asnsim.delivery import END, STEADY, Action, Steady
 from asnsim.dosing import Regimen
 from asnsim.equations import ODESystem, build_equations
-from asnsim.errors import ModelError
+from asnsim.errors import IntegrationError, ModelError
 from asnsim.eventing import Events
 from asnsim.network import Network
 from asnsim.periodic import accumulators, periodic_state
@@ -277,7 +277,7 @@ def _repeated(run: Run, steady: Steady, cycle: tuple[Action, ...], free: np.ndar
         _follow(one, list(cycle), 0.0, end, np.zeros(0))
         return one.x, one.s[:, :n]
 
-    signed = np.array([name not in run.model.species for name in system.states])
+    signed = np.array([name not in run.model.species and name not in run.model.compartments for name in system.states])
     try:
         x, M = periodic_state(follow, x0, free, run.atol, run.solver.rtol, signed, lambda words: run.failure(words, 0.0))
         s = np.zeros((n, len(run.theta)))
@@ -287,6 +287,9 @@ def _repeated(run: Run, steady: Steady, cycle: tuple[Action, ...], free: np.ndar
         if steady.phase < steady.period:
             x, M = follow(x, steady.phase)
             s[:, others] = M[free] @ s[:, others] + one.s[free, n:]
+    except (IntegrationError, ModelError) as error:
+        words = f"no steady state of '{steady.label}' was found ({error}); do cells grow or die? then there is none"
+        raise run.failure(words, 0.0) from None
     finally:
         one.release()
     return x[free], s
