@@ -15,7 +15,7 @@ import typer
 
 from asnsim.cli_options import Csv, Figure, Overlays, Recipe, Set, model_of
 from asnsim.console import check_targets, progress_bar, show_table, wrote
-from asnsim.errors import DataError
+from asnsim.errors import DataError, suggest
 
 __all__ = ["dose", "events", "forecast", "population"]
 
@@ -195,7 +195,7 @@ def population(
     spread = {name: model.parameters[name].spread for name in ("Ra_asn", "csf_source")}
     omega = {**published.omega, **spread}
     who = replace(published, n=n, seed=seed, antibodies=antibodies, covariates=Children(age), omega=omega)
-    grid = np.unique([*np.arange(0.0, end, 24.0 if end > 240 else 6.0), *given.dose_times(), end])
+    grid = _moments(given, model, end)
     names = ("asnase_p", "asn_p", "asn_measured", "asn_csf")
     with progress_bar(f"{n} patients") as progress, _client(scheduler) as client:
         runs = simulate_population(
@@ -220,6 +220,18 @@ def population(
         units = {"asnase_p": "U/L", **dict.fromkeys(names[1:], "umol/L")}
         plot_bands(grid, panels, units, {"asnase_p": _TARGET, "asn_measured": _DEPLETED}, figure)
         wrote(figure)
+
+
+def _moments(given, model, end: float):
+    """Days, or quarters of them, and what exposure is read from: just before every dose, and closely after the first and last."""
+    import numpy as np
+
+    doses = np.array(given.dose_times())
+    length = given.given(model)[0].length
+    close = length + np.array([0.0, 0.25, 0.5, 1, 2, 3, 4, 6, 8, 10, 12, 15, 18, 21])
+    usual = np.arange(0.0, end, 24.0 if end > 240 else 6.0)
+    every = np.concatenate([usual, doses, doses * (1 - 1e-9), doses[0] + close, doses[-1] + close, [end]])
+    return np.unique(every[every <= end])
 
 
 class _client:
@@ -282,8 +294,9 @@ def _summary(runs, t, doses: Sequence[float]) -> list[tuple]:
 _SAMPLE = re.compile(r"\s*(?P<what>\w+)\s*(?P<blq>[<=])\s*(?P<value>.+?)\s+at\s+(?P<time>.+?)\s*")
 
 
-def _sample(text: str):
+def _sample(text: str, model):
     """``'asnase_p=420 U/L at 7 d'``, or ``<`` for below the limit."""
+    from asnsim.checks import derived_dimensions
     from asnsim.fit.individual import Sample
     from asnsim.units import parse_quantity, parse_time
 
@@ -292,7 +305,10 @@ def _sample(text: str):
         raise DataError(
             f"'{text}' is not a sample; write for example 'asnase_p=420 U/L at 7 d' or 'asn_measured<0.5 umol/L at 7 d'"
         )
-    value = parse_quantity(match["value"], what="the sample")
+    known = {name: parameter.dimension for name, parameter in model.parameters.items()} | derived_dimensions(model)
+    if match["what"] not in known:
+        raise DataError(f"the sample '{text}' names '{match['what']}', which the model lacks{suggest(match['what'], known)}")
+    value = parse_quantity(match["value"], known[match["what"]], f"the sample of {match['what']}")
     return Sample(parse_time(match["time"], "the sample's time"), match["what"], value, match["blq"] == "<")
 
 
@@ -307,7 +323,10 @@ def forecast(
     ] = None,
     next_: Annotated[str, typer.Option("--next", help="When the next dose may be given.", show_default=False)] = "",
     trough: Annotated[str, typer.Option(help="How long after it the target must still hold.")] = "14 d",
-    target: Annotated[float, typer.Option(min=0, help="Activity in U/L, or with --deplete Asn in umol/L.")] = 100.0,
+    target: Annotated[
+        float | None,
+        typer.Option(min=0, help="Activity, U/L (100), or with --deplete Asn, umol/L (0.5).", show_default=False),
+    ] = None,
     deplete: Annotated[bool, typer.Option("--deplete", help="Aim at plasma asparagine itself instead of activity.")] = False,
     probability: Annotated[float, typer.Option(min=0, max=1, help="Chance that is asked for.")] = 0.9,
     asn_error: Annotated[float, typer.Option(min=0, help="Relative residual error of measured asparagine.")] = 0.2,
@@ -328,7 +347,7 @@ def forecast(
 
     model = model_of("body_pk", (product,), (), set_)
     past = Regimen(tuple(parse_dose(text) for text in given))
-    samples = [_sample(text) for text in sample or ()]
+    samples = [_sample(text, model) for text in sample or ()]
     residual = {"asnase_p": read_residual(product), "asn_measured": ResidualError(prop=asn_error, add=0.1)}
     spread = {"Ra_asn": model.parameters["Ra_asn"].spread} if any(s.what != "asnase_p" for s in samples) or deplete else {}
     one = map_estimate(model, Population.of(product, 1, omega=spread), past, samples, residual)
@@ -338,9 +357,17 @@ def forecast(
     ]
     show_table(("effect", "standard deviations from typical"), rows, f"most probable patient, {len(samples)} samples")
     begin = max([*past.dose_times(), *(s.time for s in samples)])
-    start = parse_time(next_, "the next dose") if next_ else begin
-    end = start + parse_time(trough, "the trough")
-    grid = np.unique([*np.arange(0.0, end, 12.0), end])
+    start, wait = parse_time(next_, "the next dose") if next_ else begin, parse_time(trough, "the trough")
+    if start < begin or not wait > 0:
+        raise DataError(
+            f"the next dose ({start / 24:g} d) must not lie before the last dose or sample ({begin / 24:g} d), "
+            "and --trough must be positive"
+        )
+    if csv and not next_:
+        raise DataError("--csv writes the table of next doses; say with --next when one may be given")
+    target = (_DEPLETED if deplete else _TARGET) if target is None else target
+    end = start + wait
+    grid = np.unique([*np.arange(0.0, end, 12.0), *(t + 2.0 for t in past.dose_times()), start, end])
     expected = one.forecast(past, end, grid, ("asnase_p", "asn_p"), seed=seed)
     low, middle, high = expected.interval("asnase_p")[:, np.searchsorted(grid, start)]
     typer.echo(

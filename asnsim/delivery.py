@@ -94,6 +94,8 @@ class Given:
         Repeats, and the kind of steady state.
     covariate : str
         What the amount is scaled by; empty for an absolute one.
+    clock : str
+        State that each administration sets to 0; empty for none.
     own, growth : float
         Derivatives of the amount by itself (0 where it is capped or rounded to vials) and by the covariate.
     """
@@ -109,6 +111,7 @@ class Given:
     alag: float
     f: float
     ss: int
+    clock: str
     covariate: str
     own: float
     growth: float
@@ -188,8 +191,9 @@ def _deliver(dose: Given, repeat: int) -> tuple[Action, ...]:
     end = begin + length
     moves = {"time": 1.0, "alag": 1.0, "ii": float(repeat)}
     grows = {"amt": dose.f * dose.own, "f": dose.amount, dose.covariate: dose.growth * dose.f * dose.own}
+    clock = (Action(begin, SET, dose.clock, 0.0),) if dose.clock else ()
     if end == begin:  # a bolus, or an infusion shorter than time can tell
-        return (Action(begin, BOLUS, dose.into, delivered, _slopes(dose, moves, grows)),)
+        return (*clock, Action(begin, BOLUS, dose.into, delivered, _slopes(dose, moves, grows)))
     if not rate or abs((end - begin) - length) > 1e-9 * length:  # what is delivered counts, not a rate over a rounded time
         rate = delivered / (end - begin)
     if dose.rate > 0:
@@ -200,6 +204,7 @@ def _deliver(dose: Given, repeat: int) -> tuple[Action, ...]:
         longer = {"duration": 1.0}
     ends = moves | longer
     return (
+        *clock,
         Action(begin, START, dose.into, rate, _slopes(dose, moves, rates)),
         Action(end, END, dose.into, -rate, _slopes(dose, ends, {name: -slope for name, slope in rates.items()})),
     )
@@ -222,10 +227,12 @@ def _steady(dose: Given) -> Steady:
         cycle = (Action(0.0, START, dose.into, dose.rate),) if dose.rate > 0 else ()
         return Steady(cycle, _ANY_PERIOD, _ANY_PERIOD, **kind)
     if not dose.length > 0:
-        slopes = {name: (0.0, slope[1]) for name, slope in _deliver(dose, 0)[0].slopes.items()}
+        slopes = {name: (0.0, slope[1]) for name, slope in _deliver(dose, 0)[-1].slopes.items()}
         cycle = (Action(0.0, BOLUS, dose.into, dose.delivered, slopes),)
     else:
         cycle = _overlapping(dose)
+    if dose.clock:
+        cycle = (Action(0.0, SET, dose.clock, 0.0), *cycle)
     return Steady(cycle, dose.ii, dose.ii - dose.alag, **kind)
 
 

@@ -53,7 +53,7 @@ class Dose:
     cap : float or str
         Largest amount, U or umol; infinite if not given (3750 U for pegaspargase in BFM protocols).
     vial : float or str
-        Content of a vial: the amount, after the cap, is rounded to the nearest number of whole vials, at least one; 0 for none.
+        Content of a vial: the amount is rounded to the nearest number of whole vials within the cap, at least one; 0 for none.
     name : str
         By which sensitivities refer to it: ``theta=('NAME.amt', 'NAME.time')``; by default dose1, dose2, ... in the order of the
         regimen.
@@ -81,6 +81,7 @@ class Dose:
     def __post_init__(self):
         for name in ("time", "duration", "ii", "alag"):
             object.__setattr__(self, name, parse_time(getattr(self, name), f"the dose's {name}"))
+        object.__setattr__(self, "time", tidy(self.time))
         if not math.isfinite(self.time):
             raise DoseError(f"a dose into '{self.into}' has time {self.time:g}; give a number of hours")
         who = f"the dose into '{self.into}' at {self.time:g} h"
@@ -177,7 +178,7 @@ class Change:
     late: bool = False
 
     def __post_init__(self):
-        object.__setattr__(self, "time", parse_time(self.time, "the change's time"))
+        object.__setattr__(self, "time", tidy(parse_time(self.time, "the change's time")))
         for name, value in self.values.items():
             if isinstance(value, (str, bool)):
                 raise DoseError(f"the change at {self.time:g} h sets '{name}' to {value!r}; give a number in canonical units")
@@ -206,7 +207,7 @@ class Switch:
     on: bool
 
     def __post_init__(self):
-        object.__setattr__(self, "time", parse_time(self.time, "the switch's time"))
+        object.__setattr__(self, "time", tidy(parse_time(self.time, "the switch's time")))
         if not math.isfinite(self.time):
             raise DoseError(f"the switch of '{self.state}' has time {self.time:g}; give a number of hours")
 
@@ -293,6 +294,8 @@ class Regimen:
             raise DoseError(
                 f"'{name}': of a dose at steady state (ss {dose.ss}) sensitivities are known by amt and f of a bolus only"
             )
+        if dose.into in model.restarts and part in ("time", "alag", "ii"):
+            raise DoseError(f"'{name}': the dose sets '{model.restarts[dose.into]}' to 0; it has no sensitivities by its time")
         if part in ("amt", "rate"):
             dimension = amount_dimension(model, dose.into)
             if part == "rate":
@@ -366,10 +369,10 @@ class Regimen:
                 f"the dose '{dose.amt}' follows '{scaled_by}', which a change of condition sets anew; give absolute amounts"
             )
         growth = amount / model.parameters[scaled_by].value if scaled_by else 0.0
-        given = _in_vials(min(amount, cap), vial)
+        given = _in_vials(amount, cap, vial)
         free = 1.0 if given == amount and not vial else 0.0
         numbers = (dose.time, given, rate, dose.duration, dose.ii, dose.addl, dose.alag, dose.f, dose.ss)
-        found = Given(label, dose.into, *numbers, scaled_by, free, growth)
+        found = Given(label, dose.into, *numbers, model.restarts.get(dose.into, ""), scaled_by, free, growth)
         if dose.ss and dose.ii and found.length > _MOST_AT_ONCE * dose.ii:
             raise DoseError(
                 f"an infusion of {found.length:g} h every {dose.ii:g} h never ends a steady state of over {_MOST_AT_ONCE} at once"
@@ -388,9 +391,12 @@ def _begun(dose: Dose, end: float) -> Dose | None:
     return replace(dose, addl=repeats, ii=dose.ii if repeats or dose.ss else 0.0)
 
 
-def _in_vials(amount: float, vial: float) -> float:
-    """The nearest number of whole vials, at least one."""
-    return max(1, round(amount / vial)) * vial if vial else amount
+def _in_vials(amount: float, cap: float, vial: float) -> float:
+    """What is given: at most the cap; where it comes in vials, the nearest number of whole ones, half up, at least one."""
+    if not vial:
+        return min(amount, cap)
+    most = max(1, math.floor(cap / vial * (1 + 1e-12))) if math.isfinite(cap) else math.inf
+    return min(max(1, math.floor(min(amount, cap) / vial + 0.5)), most) * vial
 
 
 def amount_dimension(model: Network, state: str, what: str = "a dose goes into") -> tuple[float, ...]:

@@ -277,6 +277,8 @@ class Module:
         What swaps like for like: no net rate, so only a model with label has them.
     note : str
         One line on what it is and where it comes from.
+    restarts : mapping of str to str
+        Clocks by the state whose doses set them to 0: ``{"asnase_central": "asnase_clock"}``.
     """
 
     name: str
@@ -287,10 +289,12 @@ class Module:
     events: tuple[Event, ...] = ()
     exchanges: tuple[Reaction, ...] = ()
     note: str = ""
+    restarts: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         for kind in ("rules", "rates", "algebraic"):
             object.__setattr__(self, kind, MappingProxyType({k: _expression(v) for k, v in getattr(self, kind).items()}))
+        object.__setattr__(self, "restarts", MappingProxyType(dict(self.restarts)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -340,6 +344,11 @@ class Network:
     def algebraic(self) -> dict[str, sympy.Expr]:
         """What stays zero, by the state that sees to it."""
         return {name: e for module in self.modules for name, e in module.algebraic.items()}
+
+    @cached_property
+    def restarts(self) -> dict[str, str]:
+        """Which clock a dose into a state sets to 0."""
+        return {state: clock for module in self.modules for state, clock in module.restarts.items()}
 
     @cached_property
     def events(self) -> tuple[Event, ...]:

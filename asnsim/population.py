@@ -129,12 +129,10 @@ class Population:
         Between patients' logarithms; 0 where not given.
     occasions : sequence of Occasion
         Changes in the course of treatment that all share.
-    restarts : sequence of str
-        States that every dose sets to 0, such as a clock.
     antibodies : float
         Share of patients who form neutralising antibodies; the model must have overlay ``antibodies``.
     onset : (float, float)
-        Between which days half the antibodies are there; uniform.
+        Between which days after the first dose half the antibodies are there; uniform.
     uncertainty : sequence of mapping of str to float
         Draws of what is not known, an outer loop: patient k gets number k modulo its length.
 
@@ -152,7 +150,6 @@ class Population:
     iov_days: Mapping[str, float] = field(default_factory=dict)
     correlation: Mapping[tuple[str, str], float] = field(default_factory=dict)
     occasions: Sequence[Occasion] = ()
-    restarts: Sequence[str] = ()
     antibodies: float = 0.0
     onset: tuple[float, float] = (4.0, 10.0)
     uncertainty: Sequence[Mapping[str, float]] = ()
@@ -160,12 +157,24 @@ class Population:
     def __post_init__(self):
         if not isinstance(self.n, int) or self.n < 1:
             raise ModelError(f"a population of {self.n} is not possible; give a whole number, 1 or more")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ModelError(f"the seed is {self.seed!r}; give a whole number, 0 or more")
         if not 0 <= self.antibodies <= 1:
             raise ModelError(f"antibodies is {self.antibodies}; give a share from 0 to 1")
+        if not 0 < self.onset[0] <= self.onset[1] < np.inf:
+            raise ModelError(f"onset is {self.onset}; give the first and the last day, both positive")
         for what, table in (("omega", self.omega), ("iov", self.iov)):
             for name, value in table.items():
-                if not value >= 0:
-                    raise ModelError(f"{what} of '{name}' is {value}; a standard deviation is not negative")
+                if not 0 <= value < np.inf:
+                    raise ModelError(f"{what} of '{name}' is {value}; a standard deviation is finite and not negative")
+        for name, value in self.iov_days.items():
+            if name not in self.iov or not 0 < value < np.inf:
+                raise ModelError(f"iov_days of '{name}' is {value}; give a positive number of days of a name in iov")
+        given = () if isinstance(self.covariates, Children) else tuple(self.covariates)
+        occasional = {*self.iov, *(o.name for o in self.occasions)}
+        for name in (*given, *(self.uncertainty[0] if self.uncertainty else ())):
+            if name in occasional or (name in given and name in self.omega):
+                raise ModelError(f"'{name}' is given as a column but also drawn by omega, iov or occasions; keep one")
         if not isinstance(self.covariates, Children):
             for name, column in self.covariates.items():
                 if len(column) != self.n:
@@ -214,10 +223,11 @@ class Population:
         """Return which patients a block holds."""
         return range(block * BLOCK, min((block + 1) * BLOCK, self.n))
 
-    def draw(self, model: Network, regimen: Regimen, block: int) -> dict[str, np.ndarray]:
+    def draw(self, model: Network, regimen: Regimen, block: int, until: float = np.inf) -> dict[str, np.ndarray]:
         """Return constants and initial values of the patients of a block, as `asnsim.ensemble.simulate_many` takes them.
 
-        ``'name@336'`` is the value of a constant from 336 h on. What children have and the model does not ask for is left out.
+        ``'name@336'`` is the value of a constant from 336 h on; nothing changes after `until`. What children have and the model
+        does not ask for is left out.
 
         Raises
         ------
@@ -238,9 +248,9 @@ class Population:
         sets |= {name: column for name, column in typical.items() if name not in self.omega}
         normal = np.column_stack([np.zeros((n, 0)), *(_normals(effects, n) for _ in self.omega)])
         eta = self.scaled(normal)
-        kappa = {key: self.iov[key[0]] * _normals(effects, n) for key in self.occasions_of(regimen)}
-        sets |= self.with_effects(model, regimen, n, eta, kappa, typical)
-        sets |= self._bodies(model, n, bodies)
+        kappa = {key: self.iov[key[0]] * _normals(effects, n) for key in self.occasions_of(regimen, until)}
+        sets |= self.with_effects(model, regimen, n, eta, kappa, typical, until)
+        sets |= self._bodies(model, regimen, n, bodies)
         return at_rest(model, sets)
 
     def scaled(self, normal: np.ndarray) -> dict[str, np.ndarray]:
@@ -248,11 +258,12 @@ class Population:
         correlated = normal @ self._root().T
         return {name: sd * correlated[:, k] for k, (name, sd) in enumerate(self.omega.items())}
 
-    def occasions_of(self, regimen: Regimen) -> list[tuple[str, int]]:
+    def occasions_of(self, regimen: Regimen, until: float = np.inf) -> list[tuple[str, int]]:
         """Return which occasion constants differ at which occasions of a treatment, counted as doses or periods are."""
         doses = regimen.dose_times() or (0.0,)
         names = [name for name, sd in self.iov.items() if sd]
-        return list(dict.fromkeys((name, self._occasion(name, t, doses)) for name in names for t in self._changes(name, doses)))
+        pairs = ((name, self._occasion(name, t, doses)) for name in names for t in self._changes(name, doses, until))
+        return list(dict.fromkeys(pairs))
 
     def with_effects(
         self,
@@ -262,6 +273,7 @@ class Population:
         eta: Mapping[str, np.ndarray],
         kappa: Mapping[tuple[str, int], np.ndarray],
         typical: Mapping[str, np.ndarray] | None = None,
+        until: float = np.inf,
     ) -> dict[str, np.ndarray]:
         """Return constants of patients with given effects, shape (n,) each; effects that are left out are 0.
 
@@ -277,13 +289,10 @@ class Population:
         doses = regimen.dose_times() or (0.0,)
         for name in dict.fromkeys([*self.iov, *(o.name for o in self.occasions)]):
             model.check_name(name)
-            for time in self._changes(name, doses):
+            for time in self._changes(name, doses, until):
                 effect, own = self._effect(model, name, time, doses), kappa.get((name, self._occasion(name, time, doses)))
                 values = np.full(n, effect) if own is None else (1 + effect) * np.exp(own) - 1
                 sets[name if time == doses[0] else f"{name}@{time!r}"] = values
-        for name in self.restarts:
-            model.check_name(name)
-            sets |= {f"{name}@{time!r}": np.zeros(n) for time in doses}
         return sets
 
     def _typical(self, model: Network, rows: range) -> dict[str, np.ndarray]:
@@ -293,11 +302,12 @@ class Population:
             model.check_name(name)
         return {name: np.array([self.uncertainty[k % len(self.uncertainty)][name] for k in rows]) for name in names}
 
-    def _changes(self, name: str, doses: Sequence[float]) -> list[float]:
-        """When an occasion constant may change."""
-        period = 24.0 * self.iov_days.get(name, 0.0)
-        regular = np.arange(doses[0], doses[-1] + 1e-9, period).tolist() if period else list(doses)
-        return sorted({*regular, *(doses[0] + o.after for o in self.occasions if o.name == name and not o.first)})
+    def _changes(self, name: str, doses: Sequence[float], until: float) -> list[float]:
+        """When an occasion constant may change: at doses, or every period up to the end, and where something published ends."""
+        period, last = 24.0 * self.iov_days.get(name, 0.0), until if np.isfinite(until) else doses[-1]
+        regular = np.arange(doses[0], max(last, doses[0]) + 1e-9, period).tolist() if period else list(doses)
+        ends = [doses[0] + o.after for o in self.occasions if o.name == name and not o.first]
+        return sorted({time for time in (*regular, *ends) if time <= until} | {doses[0]})
 
     def _occasion(self, name: str, time: float, doses: Sequence[float]) -> int:
         period = 24.0 * self.iov_days.get(name, 0.0)
@@ -312,7 +322,7 @@ class Population:
         ]
         return begun[-1] if begun else model.value(name)
 
-    def _bodies(self, model: Network, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def _bodies(self, model: Network, regimen: Regimen, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         if not self.antibodies:
             return {}
         if "ada_clearance_fold" not in model.parameters:
@@ -321,8 +331,10 @@ class Population:
             )
         affected = rng.random(n) < self.antibodies
         first, last = self.onset
-        fold = np.where(affected, model.value("ada_clearance_fold"), 1.0)
-        return {"ada_clearance_fold": fold, "ada_onset": 24.0 * rng.uniform(first, last, n)}
+        begin = (regimen.dose_times() or (0.0,))[0]
+        fold, onset = np.where(affected, model.value("ada_clearance_fold"), 1.0), 24.0 * rng.uniform(first, last, n)
+        growth = np.log(1 / model.value("ada_seed") - 1) / onset  # of the logistic curve; half of it `onset` after the dose
+        return {"ada_clearance_fold": fold, "ada_onset": onset, "ada": 1 / (1 + np.exp(growth * (begin + onset)))}
 
 
 def at_rest(model: Network, sets: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -365,7 +377,7 @@ def read_variability(product: str) -> Population:
     DataError
         If nothing is published for the product, or a row is of no known kind.
     """
-    omega, iov, days, correlation, occasions, restarts = {}, {}, {}, {}, [], []
+    omega, iov, days, correlation, occasions = {}, {}, {}, {}, []
     for row in _rows(product):
         kind, name, value = row["kind"], row["name"], row.number("value")
         if kind == "iiv":
@@ -377,14 +389,11 @@ def read_variability(product: str) -> Population:
             correlation[tuple(name.split("~"))] = value
         elif kind == "dose":
             occasions.append(Occasion(name, int(row.number("first")), 0.0, value))
-        elif kind == "restart":
-            restarts.append(name)
         elif kind == "after":
             occasions.append(Occasion(name, 0, row.number("first") * 24.0, value))
         elif kind not in ("error_prop", "error_add", "error_log", "lloq"):
-            raise DataError(f"{row.where}: kind '{kind}' is not iiv, iov, correlation, dose, after, restart, lloq or an error")
-    shared = {"occasions": tuple(occasions), "restarts": tuple(restarts)}
-    return Population(1, omega=omega, iov=iov, iov_days=days, correlation=correlation, **shared)
+            raise DataError(f"{row.where}: kind '{kind}' is not iiv, iov, correlation, dose, after, lloq or an error")
+    return Population(1, omega=omega, iov=iov, iov_days=days, correlation=correlation, occasions=tuple(occasions))
 
 
 def read_residual(product: str) -> ResidualError:

@@ -135,6 +135,7 @@ def renamed(module: Module, names: Mapping[str, str], suffix: str) -> Module:
         tuple(map(event, module.events)),
         tuple(map(reaction, module.exchanges)),
         module.note,
+        {names.get(state, state): names.get(clock, clock) for state, clock in module.restarts.items()},
     )
 
 

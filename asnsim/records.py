@@ -150,7 +150,13 @@ def _episode(records: Sequence[Record], locf: bool) -> Episode:
     for before, record in zip(records, records[1:], strict=False):
         new = {name: value for name, value in record.covariates.items() if value != current[name]}
         if new:
-            changes.append(Change(record.time, new) if locf else Change(before.time, new, late=True))
+            tied = record.time == before.time
+            if tied and before.acts and record.acts:
+                raise DataError(
+                    f"{record.where}: it acts at {record.time:g} h as the record before it does, with other covariates; "
+                    "give it a time of its own"
+                )
+            changes.append(Change(record.time, new) if locf else Change(before.time, new, late=not tied))
             current |= new
     for place in range(len(records)):
         _side(records, place)  # says so where it cannot be told

@@ -19,6 +19,7 @@ from asnsim.scale import simulate_population
 
 __all__ = ["Goal", "compare", "propose", "switch_product"]
 
+_KINETICS = ("asnase_", "peg_", "ada_")  # numbers of a product, which another does not share
 _Z = 1.645  # of the Wilson interval: 90 %
 
 
@@ -31,7 +32,7 @@ class Goal:
     observable : str
         State, rule or flux: ``'asnase_p'``, or asparagine itself, ``'asn_p'`` and ``'asn_csf'``.
     start, end : float
-        h; equal for one moment, such as just before the next dose.
+        h; equal for one moment, such as the trough: at the time of a dose the value before it counts.
     at_least, at_most : float
         In the unit of the observable; one of them.
     every : float
@@ -46,6 +47,8 @@ class Goal:
     every: float = 12.0
 
     def __post_init__(self):
+        if not self.every > 0:
+            raise ModelError(f"the goal for '{self.observable}' is looked at every {self.every:g} h; give a positive time")
         if not self.start <= self.end:
             raise ModelError(f"the goal for '{self.observable}' ends at {self.end:g} h, before it starts at {self.start:g} h")
         if np.isinf(self.at_least) == np.isinf(self.at_most):
@@ -53,8 +56,8 @@ class Goal:
 
     @property
     def times(self) -> np.ndarray:
-        """Moments looked at, h."""
-        return np.unique(np.append(np.arange(self.start, self.end, self.every), self.end))
+        """Moments looked at, h; a shade early, so that one at a dose is before it."""
+        return np.unique(np.append(np.arange(self.start, self.end, self.every), self.end)) * (1 - 1e-9)
 
     def met(self, values: np.ndarray) -> np.ndarray:
         """Return whether each run (n, n_t) keeps it."""
@@ -233,8 +236,9 @@ def switch_product(
     frame["days_with"] = frame.days_without
     changed = np.flatnonzero(frame.changed & runs.success)
     if changed.size:
-        drawn = [population.draw(model, regimen, block) for block in population.blocks]
-        who = {name: np.concatenate([part[name] for part in drawn])[changed] for name in drawn[0] if name in other.constants}
+        drawn = [population.draw(model, regimen, block, until) for block in population.blocks]
+        shared = [name for name in drawn[0] if name in other.constants and not name.startswith(_KINETICS)]
+        who = {name: np.concatenate([part[name] for part in drawn])[changed] for name in shared}
         who |= {name: np.maximum(runs[name][changed, at], 0.0) for name in carried if name in other.states}
         later = np.unique(np.append(np.arange(0.0, until - check, 12.0), until - check))
         rescued = simulate_many(other, who, follow_up.before(later[-1]), later[-1], observables=("asn_p",), times=later)

@@ -43,7 +43,7 @@ class _Job:
 
     def block(self, number: int, threads: int | None = 1) -> Ensemble:
         """Draw and simulate one block."""
-        sets = self.population.draw(self.model, self.regimen, number)
+        sets = self.population.draw(self.model, self.regimen, number, self.until)
         return simulate_many(
             self.model, sets, self.regimen, self.until, observables=self.observables, times=self.times, solver=self.solver,
             threads=threads,
@@ -145,7 +145,7 @@ def _job(model, population, regimen, until, observables, times, solver) -> _Job:
     chosen = (observables,) if isinstance(observables, str) else tuple(observables)
     begin, end = span_of(regimen.actions(model), until, None)
     grid = np.linspace(0.0, end, 401) if times is None else output_times(times, begin, end)
-    population.draw(model, regimen, 0)
+    population.draw(model, regimen, 0, end)
     return _Job(model, population, regimen, end, chosen, grid, checked_solver(solver or Rodas5P()))
 
 

@@ -29,6 +29,11 @@ __all__ = [
 ]
 
 
+def _short(path: Path) -> str:
+    """Folder and file."""
+    return f"{path.parent.name}/{path.name}" if path.parent.name else path.name
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row of a table, which knows where it stands.
@@ -50,7 +55,7 @@ class Row:
     @property
     def where(self) -> str:
         """``folder/file.tsv, row 7``: how an error names this row."""
-        return f"{self.path.parent.name}/{self.path.name}, row {self.line}"
+        return f"{_short(self.path)}, row {self.line}"
 
     def __getitem__(self, column: str) -> str:
         return self.cells.get(column, "")
@@ -86,7 +91,7 @@ def _read_delimited(path: str | Path, delimiter: str, required: Sequence[str], a
     header: list[str] | None = None
     rows: list[Row] = []
     if any(len(line) > 100_000 for line in text.splitlines()):
-        raise DataError(f"{path.parent.name}/{path.name}: a line is longer than 100000 characters; this is no table of ours")
+        raise DataError(f"{_short(path)}: a line is longer than 100000 characters; this is no table of ours")
     for line, cells in enumerate(csv.reader(text.splitlines(), delimiter=delimiter), start=1):
         if not any(cell.strip() for cell in cells) or cells[0].startswith("#"):
             continue
@@ -96,12 +101,12 @@ def _read_delimited(path: str | Path, delimiter: str, required: Sequence[str], a
             continue
         if len(cells) > len(header):
             raise DataError(
-                f"{path.parent.name}/{path.name}, row {line}: {len(cells)} cells but {len(header)} columns; "
+                f"{_short(path)}, row {line}: {len(cells)} cells but {len(header)} columns; "
                 "is there a stray separator?"
             )
         rows.append(Row(path, line, {name: cell.strip() for name, cell in zip(header, cells, strict=False)}))
     if header is None:
-        raise DataError(f"{path.parent.name}/{path.name}: the table is empty; its first line must name the columns")
+        raise DataError(f"{_short(path)}: the table is empty; its first line must name the columns")
     return rows
 
 
@@ -109,13 +114,13 @@ def _check_header(path: Path, header: list[str], required: Sequence[str], allowe
     for column in required:
         if column not in header:
             raise DataError(
-                f"{path.parent.name}/{path.name}, row 1: column '{column}' is missing; the table has {', '.join(header)}"
+                f"{_short(path)}, row 1: column '{column}' is missing; the table has {', '.join(header)}"
             )
     for column in header:
         if column and header.count(column) > 1:
-            raise DataError(f"{path.parent.name}/{path.name}, row 1: column '{column}' stands there twice; remove one")
+            raise DataError(f"{_short(path)}, row 1: column '{column}' stands there twice; remove one")
         if allowed and column not in allowed:
-            raise DataError(f"{path.parent.name}/{path.name}, row 1: unknown column '{column}'{suggest(column, allowed)}")
+            raise DataError(f"{_short(path)}, row 1: unknown column '{column}'{suggest(column, allowed)}")
 
 
 def read_tsv(path: str | Path, required: Sequence[str] = (), allowed: Sequence[str] = ()) -> list[Row]:

@@ -297,3 +297,89 @@ def test_a_set_with_a_later_value_that_is_no_number_fails_alone(peg):
         Population(2, uncertainty=[{"Ra_asn": 1.0}, {"Km_asnase_asn": 1.0}])
     with pytest.raises(ModelError, match="weigth"):
         Population(2, covariates={"weigth": [20.0, 30.0]}).draw(peg, ONE, 0)
+
+
+# ---- what a review found ------------------------------------------------------------------------------------------
+def test_a_sample_at_a_dose_is_taken_before_it(peg):
+    """Was once after it, as soon as a later sample stood beside it: 4.6 times too high."""
+    bolus = Regimen.repeat("2500 U/m^2", "peg_1", "14 d", 2)
+    error = {"asnase_p": ResidualError(prop=0.1)}
+    one = map_estimate(peg, Population.of("pegaspargase", 1), bolus, [Sample(336.0, "asnase_p", 500.0), Sample(500.0, "asnase_p", 900.0)], error)
+    seen = one._predicted(np.zeros((1, len(one.names))))[0]
+    alone = simulate(peg, bolus.before(300.0), 336.0, times=[336.0])["asnase_p"][-1]
+    assert seen[0] == pytest.approx(alone, rel=1e-4)
+
+
+def test_the_trough_of_a_goal_is_before_the_next_dose(peg):
+    goal = Goal("asnase_p", 504.0, 504.0, at_least=100.0)
+    regimens = {n: Regimen.repeat("2500 U/m^2", "peg_1", "21 d", n) for n in (1, 2)}
+    found = compare(Population.of("pegaspargase", 50), regimens, goal, model=peg)
+    assert found.probability[0] == found.probability[1] and found["median"][0] == pytest.approx(found["median"][1])
+
+
+def test_the_clock_of_kloos_restarts_with_every_dose():
+    model = load_model("body_pk", "kloos_2021")
+    run = simulate(model, Regimen.repeat("1500 U/m^2", "asnase_central", "14 d", 3), "42 d", times=[333.6, 669.6])
+    assert run.at(333.6)["asnase_clock"] == pytest.approx(333.6) and run.at(669.6)["asnase_clock"] == pytest.approx(333.6)
+    assert run.at(669.6)["asnase_p"] == pytest.approx(547.8, rel=0.02)  # closed form, in the review
+    runs = simulate_population(model, Population(3, covariates={"bsa": [1.0] * 3}), Regimen.repeat("1500 U/m^2", "asnase_central", "14 d", 2), 669.6, observables="asnase_p", times=[669.6])
+    assert runs["asnase_p"][:, 0] == pytest.approx(run.at(669.6)["asnase_p"], rel=1e-4)
+
+
+def test_short_courses_of_crisantaspase_and_months_that_go_on():
+    model, error = load_model("body_pk", "crisantaspase"), {"asnase_p": read_residual("crisantaspase")}
+    doses = Regimen.repeat("20000 U/m^2", "asnase_central", "48 h", 3)
+    assert simulate_population(model, Population.of("crisantaspase", 5), doses, "10 d", observables="asnase_p", times=[240.0]).success.all()
+    fit = map_estimate(model, Population.of("crisantaspase", 1), doses, [Sample(48.0, "asnase_p", 300.0)], error)
+    assert fit.forecast(doses, "6 d", [144.0], n=50)["asnase_p"].shape == (50, 1)
+    population = Population.of("crisantaspase", 1)
+    assert population.occasions_of(doses, 65 * 24.0) == [("asnase_CL_occasion", k) for k in range(3)]
+
+
+def test_a_forecast_is_of_what_was_given(peg):
+    fit = map_estimate(peg, Population.of("pegaspargase", 1), TWO, [Sample(400.0, "asnase_p", 900.0)], {"asnase_p": read_residual("pegaspargase")})
+    with pytest.raises(FitError, match="other doses up to 400 h"):
+        fit.forecast(Regimen.repeat("250 U/m^2", "peg_1", "14 d", 2, duration="2 h", cap="3750 U"), 500.0, [500.0])
+    with pytest.raises(FitError, match="not estimated"):
+        map_estimate(peg, Population.of("pegaspargase", 1, antibodies=0.5), TWO, (), {})
+
+
+def test_antibodies_count_from_the_first_dose():
+    model = load_model("body_pk", "native_ecoli", "antibodies")
+    level = []
+    for start in (0.0, 480.0):
+        population = Population(20, antibodies=1.0, onset=(6.0, 6.0))
+        dose = Regimen.single("10000 U/m^2", "asnase_central", start)
+        level.append(np.median(simulate_population(model, population, dose, start + 24.0, observables="asnase_p", times=[start + 24.0])["asnase_p"]))
+    assert level[1] == pytest.approx(level[0], rel=0.02)
+
+
+def test_the_second_product_has_its_own_kinetics():
+    first, second = load_model("body_pk", "native_ecoli"), load_model("body_pk", "crisantaspase")
+    doses = [Regimen.single(f"{amount} U/m^2", "asnase_central") for amount in (5000, 20000)]
+    found = [
+        switch_product((first, doses[0]), (second, doses[1]), Population(10, omega=omega), check=48.0, threshold=1e9, until=300.0)
+        for omega in ({"asnase_V1_reference": 1e-9}, {})
+    ]
+    assert found[0].days_with.to_numpy() == pytest.approx(found[1].days_with.to_numpy(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"seed": -1}, "the seed is -1"), ({"seed": 1.5}, "the seed is 1.5"), ({"onset": (10.0, 4.0)}, "onset is"), ({"onset": (0.0, 0.0)}, "onset is"),
+        ({"omega": {"Ra_asn": math.inf}}, "finite"), ({"iov_days": {"x": 3.0}}, "of a name in iov"),
+        ({"covariates": {"Ra_asn": [1.0]}, "omega": {"Ra_asn": 0.1}}, "keep one"), ({"uncertainty": [{"peg_CL_occasion": 0.5}], "iov": {"peg_CL_occasion": 0.1}}, "keep one"),
+    ],
+)  # fmt: skip
+def test_more_populations_that_cannot_be(fields, words):
+    with pytest.raises(ModelError, match=words):
+        Population(1, **fields)
+
+
+def test_goals_and_intervals_within_reason(peg):
+    with pytest.raises(ModelError, match="every 0 h"):
+        Goal("asnase_p", 0.0, 10.0, at_least=1.0, every=0.0)
+    fit = map_estimate(peg, Population.of("pegaspargase", 1), ONE, (), {})
+    with pytest.raises(FitError, match="level of an interval is 2"):
+        fit.forecast(ONE, "5 d", [120.0], n=20).interval("asnase_p", level=2)

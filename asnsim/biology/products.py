@@ -105,8 +105,8 @@ def anti_peg_igm() -> Module:
 def asnase_split_clearance() -> Module:
     """Pegaspargase IV as one compartment whose clearance grows from a day after the dose on; Kloos 2021, Haematologica 106, 1254.
 
-    ``CL = CL0 (1 + growth max(t - split, 0))``, t being the time since the last dose: `asnase_clock`, which a change of condition
-    sets to 0 at every dose. Valid to about 16 days after a dose.
+    ``CL = CL0 (1 + growth max(t - split, 0))``, t being the time since the last dose: `asnase_clock`, which every dose sets to
+    0. Valid to about 16 days after a dose.
     """
     central, clock, V, CL, bsa, large = symbols("asnase_central asnase_clock asnase_V1 asnase_CL bsa asnase_bsa_reference")
     v, cl, occasion, phase, infection, infected, growth, split, antibodies = symbols(
@@ -124,7 +124,8 @@ def asnase_split_clearance() -> Module:
         "asnase_clock": sympy.Integer(1),
         "asnase_cleared": CL / V * central,
     }
-    return Module("asnase_split_clearance", (), rules, rates, note="one compartment, clearance grows late, Kloos 2021")
+    note = "one compartment, clearance grows late, Kloos 2021"
+    return Module("asnase_split_clearance", (), rules, rates, restarts={"asnase_central": "asnase_clock"}, note=note)
 
 
 def asnase_antibodies() -> Module:

@@ -19,6 +19,7 @@ from asnsim.errors import FitError, ModelError
 from asnsim.network import Network
 from asnsim.population import Population, ResidualError, at_rest
 from asnsim.solvers import Rodas5P
+from asnsim.units import parse_time
 
 __all__ = ["Forecast", "Individual", "Sample", "map_estimate"]
 
@@ -88,6 +89,8 @@ class Forecast:
 
     def interval(self, name: str, level: float = 0.9, measured: bool = True) -> np.ndarray:
         """Return lower end, median and upper end, shape (3, n_t)."""
+        if not 0 < level < 1:
+            raise FitError(f"the level of an interval is {level}; give a share between 0 and 1")
         values = self.measured(name) if measured else self[name]
         return np.quantile(values, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
 
@@ -126,35 +129,40 @@ class Individual:
     covariance: np.ndarray
     objective: float
 
+    @property
+    def _last(self) -> float:
+        """Time of the last sample."""
+        return max((sample.time for sample in self.samples), default=0.0)
+
     def constants(self) -> dict[str, float]:
         """Return the most probable constants of the patient."""
-        sets = self._sets(self.mode[None], self.regimen)
+        sets = self._sets(self.mode[None], self.regimen, self._last)
         return {name: float(values[0]) for name, values in sets.items()}
 
-    def _sets(self, z: np.ndarray, regimen: Regimen, seed: int | None = None) -> dict[str, np.ndarray]:
+    def _sets(self, z: np.ndarray, regimen: Regimen, until: float, seed: int | None = None) -> dict[str, np.ndarray]:
         """Constants for effects (n, p); effects of later occasions are 0, or drawn where there is a seed."""
         omega, n = len(self.population.omega), len(z)
         eta, kappa = self.population.scaled(z[:, :omega]), {}
         known = {name: k for k, name in enumerate(self.names)}
         rng = np.random.default_rng([seed or 0, 7])
-        for key in self.population.occasions_of(regimen):
+        for key in self.population.occasions_of(regimen, until):
             if key in known:
                 kappa[key] = self.population.iov[key[0]] * z[:, known[key]]
             elif seed is not None:
                 kappa[key] = self.population.iov[key[0]] * rng.normal(size=n)
-        return at_rest(self.model, self.population.with_effects(self.model, regimen, n, eta, kappa))
+        return at_rest(self.model, self.population.with_effects(self.model, regimen, n, eta, kappa, until=until))
 
     def _predicted(self, z: np.ndarray) -> np.ndarray:
         """Predicted samples (n, n_samples)."""
-        times = np.unique([sample.time for sample in self.samples])
+        times = np.unique([_just_before(sample.time) for sample in self.samples])
         what = tuple(dict.fromkeys(sample.what for sample in self.samples))
-        sets = self._sets(z, self.regimen)
+        sets = self._sets(z, self.regimen, float(times[-1]))
         if not sets:
             sets = {self.model.constants[0]: np.full(len(z), self.model.value(self.model.constants[0]))}
         runs = simulate_many(
             self.model, sets, self.regimen, float(times[-1]), observables=what, times=times, solver=Rodas5P(rtol=1e-6), threads=1
         )
-        places = [(int(np.searchsorted(times, s.time)), what.index(s.what)) for s in self.samples]
+        places = [(int(np.searchsorted(times, _just_before(s.time))), what.index(s.what)) for s in self.samples]
         return np.stack([runs.values[:, i, j] for i, j in places], axis=1)
 
     def _misfit(self, f: np.ndarray) -> np.ndarray:
@@ -193,7 +201,7 @@ class Individual:
     def forecast(
         self,
         regimen: Regimen,
-        until: float,
+        until: float | str,
         times: Sequence[float],
         observables: Sequence[str] = ("asnase_p",),
         n: int = 400,
@@ -205,7 +213,7 @@ class Individual:
         ----------
         regimen : Regimen
             All doses from the beginning, those to come included; it must begin as that of the estimate.
-        until : float
+        until : float or str
             End, h.
         times : sequence of float
             Output times, h.
@@ -218,19 +226,30 @@ class Individual:
         FitError
             If the regimen gives other doses than the patient has had.
         """
-        last = max((sample.time for sample in self.samples), default=0.0)
-        if _before(regimen, last).dose_times() != self.regimen.dose_times():
-            raise FitError(f"the regimen has other doses up to {last:g} h than the patient was given")
+        until = parse_time(until, "the end")
+        given, said = (_done(part, self.model) for part in (self.regimen, _before(regimen, self._last)))
+        if given != said:
+            raise FitError(f"the regimen has other doses up to {self._last:g} h than the patient was given")
         z, _ = self.draws(n, seed)
-        sets = self._sets(z, regimen.before(until), seed)
+        sets = self._sets(z, regimen.before(until), until, seed)
         grid = np.asarray(times, dtype=float)
         runs = simulate_many(self.model, sets, regimen.before(until), until, observables=tuple(observables), times=grid)
         return Forecast(runs.t, runs.observables, runs.values[runs.success], self.residual, seed)
 
 
+def _just_before(time: float) -> float:
+    """A sample taken at the time of a dose is taken before it."""
+    return time * (1 - 1e-9)
+
+
 def _before(regimen: Regimen, time: float) -> Regimen:
-    """What was given before a sample; one taken at the time of a dose is taken before it."""
-    return regimen.before(time * (1 - 1e-9))
+    """What was given before a sample."""
+    return regimen.before(_just_before(time))
+
+
+def _done(regimen: Regimen, model: Network) -> list[tuple]:
+    """What is done, for comparison."""
+    return [(round(a.time, 6), a.order, a.name, float(f"{a.value:.9g}")) for a in regimen.actions(model)]
 
 
 def _misfit(sample: Sample, error: ResidualError, f: np.ndarray) -> np.ndarray:
@@ -258,7 +277,7 @@ def map_estimate(
     model : Network
         With the patient's covariates (weight, bsa, age ...).
     population : Population
-        Published variability, such as ``Population.of('pegaspargase', 1)``.
+        Published variability, such as ``Population.of('pegaspargase', 1)``; its covariates are not used, the model has them.
     regimen : Regimen
         What was given; doses after the last sample may be there.
     samples : sequence of Sample
@@ -284,9 +303,11 @@ def map_estimate(
             raise FitError(f"the sample of '{sample.what}' at {sample.time:g} h is {sample.value:g}; give a positive one or blq")
         if not (error.log or error.prop or error.add):
             raise FitError(f"the residual error of '{sample.what}' is zero")
+    if population.antibodies or population.uncertainty:
+        raise FitError("antibodies and uncertainty of a population are not estimated; take a prior without them")
     last = samples[-1].time if samples else 0.0
     past = _before(regimen, last)
-    names = (*population.omega, *population.occasions_of(past))
+    names = (*population.omega, *population.occasions_of(past, last))
     p = len(names)
     blank = Individual(model, population, past, samples, residual, names, np.zeros(p), np.eye(p), 0.0)
     return _search(blank) if samples and p else blank

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from asnsim.delivery import tidy
 from asnsim.dosing import Dose, Regimen, amount_dimension
 from asnsim.errors import AsnsimError, DataError, DoseError, suggest
 from asnsim.network import Network
@@ -84,7 +85,8 @@ class _Table:
         if not text or re.search(r"[^-+.\deE\s]", text):
             return text or 0.0
         value = row.number(self.names[name])
-        return f"{text} {self.units[name]}" if self.units.get(name) else value
+        coded = name == "RATE" and value in _MODELLED
+        return f"{text} {self.units[name]}" if self.units.get(name) and value and not coded else value
 
 
 def _at(row: Row, words: str) -> str:
@@ -169,7 +171,15 @@ def _table(first: Row, model: Network, compartments: tuple[str, ...], observe, c
         covariates += [known] if known not in _COLUMNS else []
     if "TIME" not in names:
         raise DataError(f"{first.path.name}: there is no column TIME; it has {', '.join(first.cells)}")
+    for column in drop:
+        if column not in first.cells and column not in {_HEADER.fullmatch(c)["name"].strip() for c in first.cells}:
+            raise DataError(f"{first.path.name}: there is no column '{column}' to drop{suggest(column, first.cells)}")
     seen = dict.fromkeys(compartments or model.states, observe) if isinstance(observe, str) else dict(observe)
+    known = (*model.states, *model.rules, *(reaction.id for reaction in model.reactions))
+    for state, what in seen.items():
+        if state not in model.states or (what and what not in known):
+            wrong = state if state not in model.states else what
+            raise DataError(f"what is observed names '{wrong}', which model '{model.name}' lacks{suggest(wrong, known)}")
     own = {name: _dosing_constant(model, name, value) for name, value in constants.items()}
     return _Table(model, compartments or model.states, seen, names, units, tuple(covariates), own)
 
@@ -210,7 +220,7 @@ def _record(table: _Table, row: Row) -> Record:
     evid = _evid(table, row)
     if not table.text(row, "TIME"):
         raise DataError(_at(row, "TIME is empty; every record has a time"))
-    time = table.number(row, "TIME")
+    time = tidy(table.number(row, "TIME"))
     given = [name for name in _DOSE_ITEMS if _counts(table.text(row, name))]
     if evid in (0, 2, 3) and given:
         kind = {0: "an observation", 2: "an other-type record", 3: "a reset"}[evid]

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from nonmem import KE, TIMES, V, more_scenarios, oral_model, scenarios
+from nonmem import KE, TIMES, Infusion, Plateau, Train, V, more_scenarios, oral_model, scenarios
 
 from asnsim.dosing import Dose, Regimen
 from asnsim.errors import DataError, DoseError, IntegrationError, ModelError
@@ -198,3 +198,52 @@ def test_a_modelled_duration_that_no_record_uses_warns(tmp_path):
         events(tmp_path, f"{HEAD}\n1,0,1,1,100,.,.,.,.,.,.\n", constants={"D_depot": "3 h"})
     with pytest.raises(DoseError, match="'D_gut' is not F, ALAG, R or D of a state"):
         events(tmp_path, f"{HEAD}\n1,0,1,1,100,.,.,.,.,.,.\n", constants={"D_gut": 3})
+
+
+# ---- what a review found ------------------------------------------------------------------------------------------
+def test_times_in_days_are_as_good_as_in_hours(tight):
+    """1.1 d is 26.400000000000002 h: a steady state once came a shade after the dose it should precede."""
+    seen = [
+        simulate(oral_model(), Regimen((Dose(0.0, 50, "central"), Dose(t, 100, "central", ii=12.0, ss=1))), 30.0, times=[30.0], solver=tight)["central"][-1]
+        for t in (26.4, "1.1 d")
+    ]
+    assert seen[0] == pytest.approx(seen[1], rel=1e-9)
+    dosed = Regimen((Dose("1.1 d", 100, "central"),)).change("1.1 d", central=0.0)
+    assert simulate(oral_model(), dosed, 26.5, times=[26.5])["central"][-1] > 90
+
+
+def test_a_table_in_days_may_begin_anywhere(tmp_path):
+    found = predictions(oral_model(), events(tmp_path, "TIME [d],EVID,CMT,AMT,II,SS\n1.1,1,2,100,12,1\n1.2,0,2,.,.,.\n"))
+    assert found.PRED[1] == pytest.approx(Train(26.4, 100, 12).at(28.8), rel=1e-5)
+
+
+def test_the_covariates_of_a_steady_state_are_those_of_its_record(tmp_path, tight):
+    rows = ["0,0,2,.,.,.,1.0", "24,0,2,.,.,.,1.0", "24,1,2,100,12,1,2.0", "30,0,2,.,.,.,2.0"]
+    head = "TIME,EVID,CMT,AMT,II,SS,CL\n"
+    with_row, without = (
+        predictions(oral_model(), events(tmp_path, head + "\n".join(part)), tight).PRED.to_numpy()[-2:] for part in (rows, [rows[0], *rows[2:]])
+    )
+    assert with_row == pytest.approx(without, rel=1e-9)
+    assert without[0] == pytest.approx(100 / (1 - math.exp(-2 / V * 12)), rel=1e-7)
+    with pytest.raises(DataError, match=r"row 4: it acts at 24 h as the record before it does, with other covariates"):
+        events(tmp_path, head + "\n".join([rows[0], "24,1,2,100,12,1,1.0", "24,1,1,100,.,.,2.0"]))
+
+
+def test_units_in_the_head_do_not_hide_codes_and_zeros(tmp_path, tight):
+    head = "TIME,EVID,CMT,AMT [U],RATE [U/h],II,SS\n"
+    modelled = predictions(oral_model(), events(tmp_path, head + "0,1,2,100,-2,.,.\n2,0,2,.,.,.,.\n", constants={"D_central": "4 h"}), tight)
+    assert modelled.PRED[1] == pytest.approx(Infusion(0, 25, 4).at(2), rel=1e-7)
+    plateau = predictions(oral_model(), events(tmp_path, head + "0,1,2,0,12,.,1\n2,0,2,.,.,.,.\n", constants={"ALAG_central": 2.0}), tight)
+    assert plateau.PRED[1] == pytest.approx(Plateau(0, 12).at(2), rel=1e-7)
+
+
+def test_names_that_are_not_there_are_refused(tmp_path):
+    for options, words in (({"observe": {"centrall": "cp"}}, "names 'centrall'"), ({"observe": "cpp"}, "names 'cpp'"), ({"drop": ("colour",)}, "no column 'colour' to drop")):
+        with pytest.raises(DataError, match=words):
+            events(tmp_path, "TIME,EVID,CMT,AMT\n0,1,2,100\n", **options)
+
+
+def test_vials_stay_within_the_cap_and_halves_go_up():
+    model = load_model("body_pk")
+    given = [Regimen.single(amount, "peg_1", vial="1000 U", cap="3700 U").given(model)[0].amount for amount in (2500, 3500, 3750)]
+    assert given == [3000, 3000, 3000]
