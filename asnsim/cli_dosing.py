@@ -223,14 +223,14 @@ def population(
 
 
 def _moments(given, model, end: float):
-    """Days, or quarters of them, and what exposure is read from: just before every dose, and closely after the first and last."""
+    """Days, or quarters of them, and what exposure is read from: just before every dose, and closely after it."""
     import numpy as np
 
     doses = np.array(given.dose_times())
     length = given.given(model)[0].length
     close = length + np.array([0.0, 0.25, 0.5, 1, 2, 3, 4, 6, 8, 10, 12, 15, 18, 21])
     usual = np.arange(0.0, end, 24.0 if end > 240 else 6.0)
-    every = np.concatenate([usual, doses, doses * (1 - 1e-9), doses[0] + close, doses[-1] + close, [end]])
+    every = np.concatenate([usual, doses, doses * (1 - 1e-9), np.add.outer(doses, close).ravel(), [end]])
     return np.unique(every[every <= end])
 
 
@@ -348,14 +348,6 @@ def forecast(
     model = model_of("body_pk", (product,), (), set_)
     past = Regimen(tuple(parse_dose(text) for text in given))
     samples = [_sample(text, model) for text in sample or ()]
-    residual = {"asnase_p": read_residual(product), "asn_measured": ResidualError(prop=asn_error, add=0.1)}
-    spread = {"Ra_asn": model.parameters["Ra_asn"].spread} if any(s.what != "asnase_p" for s in samples) or deplete else {}
-    one = map_estimate(model, Population.of(product, 1, omega=spread), past, samples, residual)
-    rows = [
-        (str(name if isinstance(name, str) else f"{name[0]}, dose {name[1]}"), float(z))
-        for name, z in zip(one.names, one.mode, strict=True)
-    ]
-    show_table(("effect", "standard deviations from typical"), rows, f"most probable patient, {len(samples)} samples")
     begin = max([*past.dose_times(), *(s.time for s in samples)])
     start, wait = parse_time(next_, "the next dose") if next_ else begin, parse_time(trough, "the trough")
     if start < begin or not wait > 0:
@@ -366,6 +358,14 @@ def forecast(
     if csv and not next_:
         raise DataError("--csv writes the table of next doses; say with --next when one may be given")
     target = (_DEPLETED if deplete else _TARGET) if target is None else target
+    residual = {"asnase_p": read_residual(product), "asn_measured": ResidualError(prop=asn_error, add=0.1)}
+    spread = {"Ra_asn": model.parameters["Ra_asn"].spread} if any(s.what != "asnase_p" for s in samples) or deplete else {}
+    one = map_estimate(model, Population.of(product, 1, omega=spread), past, samples, residual)
+    rows = [
+        (str(name if isinstance(name, str) else f"{name[0]}, dose {name[1]}"), float(z))
+        for name, z in zip(one.names, one.mode, strict=True)
+    ]
+    show_table(("effect", "standard deviations from typical"), rows, f"most probable patient, {len(samples)} samples")
     end = start + wait
     grid = np.unique([*np.arange(0.0, end, 12.0), *(t + 2.0 for t in past.dose_times()), start, end])
     expected = one.forecast(past, end, grid, ("asnase_p", "asn_p"), seed=seed)

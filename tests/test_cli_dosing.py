@@ -77,6 +77,10 @@ def test_events(capsys, tmp_path):
         (("forecast", "pegaspargase", "--given", "much"), "'much' is not a dose"),
         (("forecast", "pegaspargase", *GIVEN, "--sample", "high"), "'high' is not a sample"),
         (("forecast", "pegaspargase", *GIVEN, "--sample", "asn_csf=3 umol/L at 3 d"), "a sample of 'asn_csf' needs its residual error"),
+        (("forecast", "pegaspargase", *GIVEN, "--sample", "asnase_p=3 mg at 3 d"), "is in kg, but U / L is needed"),
+        (("forecast", "pegaspargase", *GIVEN, "--csv", "T"), "say with --next when one may be given"),
+        (("forecast", "pegaspargase", *GIVEN, "--next", "5 d", "--trough", "-3 d"), "--trough must be positive"),
+        (("forecast", "pegaspargase", *GIVEN, "--sample", "asnase_p=3 U/L at 14 d", "--next", "7 d"), "must not lie before the last dose or sample"),
         (("events", "nowhere.csv", "body_pk"), "no such file"),
         (("events", "E", "body_pk", "--constant", "F"), "'F' does not set anything"),
         (("events", "E", "body_pk", "--constant", "F_gut=1"), "'F_gut' is not F, ALAG, R or D of a state"),
@@ -87,7 +91,7 @@ def test_events(capsys, tmp_path):
 def test_wrong_input_is_one_sentence(capsys, tmp_path, arguments, words):
     table = tmp_path / "e.csv"
     table.write_text("TIME,EVID,CMT,AMT\n0,1,peg_1,5 mg\n")
-    code, out, err = run(capsys, *(table if part == "E" else part for part in arguments))
+    code, out, err = run(capsys, *({"E": table, "T": tmp_path / "t.csv"}.get(part, part) for part in arguments))
     assert code == 2 and not out and words in err and err.count("\n") == 1
 
 
@@ -101,3 +105,9 @@ def test_pictures(tmp_path):
     surface = pd.concat([table.assign(interval=hours, probability=table.probability * 100 / hours) for hours in (168.0, 336.0)])
     plot_response(surface, "dose [U]", path=tmp_path / "s.png")
     assert all(is_png(tmp_path / f"{name}.png") for name in "bcrs")
+
+
+def test_exposure_of_a_short_lived_product_is_read_closely(capsys, tmp_path):
+    good(capsys, "population", "crisantaspase", "--n", 30, "--amount", "20000 U/m^2", "--every", "48 h", "--times", 3, "--until", "10 d", "--csv", tmp_path / "p.csv")
+    table = {row[0]: float(row[1]) for row in rows(tmp_path / "p.csv")[1:]}
+    assert table["Cmax of activity"] > 9000 and table["trough of activity"] < 400 and 8 < table["AUC of activity"] < 14
