@@ -164,3 +164,12 @@ def test_protocols_return_numbers(row):
 def test_antibodies_raise_clearance_and_csf_asparagine():
     found = body.v44(load_model)
     assert found["clearance_ratio"] > 1.2 and found["csf_ratio"] > 1.2
+
+
+@pytest.mark.parametrize("asn", [1e-3, 0.1, 1.0, 15.0, 45.0, 200.0, 1e4])
+def test_the_rule_of_the_tube_is_the_closed_form(asn):
+    model = load_model("body_pk", "pegaspargase")
+    for units in (0.0, 1.0, 20.0, 100.0, 2000.0):
+        at = simulate(model.with_parameters(asn_p=asn, peg_1=units), until=0.0).at(0.0)
+        exact = hydrolysed_in_tube(asn, at["asnase_p"], 60 * model.value("tube_minutes"), model.value("Km_asnase_asn"))
+        assert at["asn_measured"] == pytest.approx(exact, rel=3e-6, abs=1e-12)
