@@ -342,7 +342,6 @@ def forecast(
     from asnsim.dosing import Regimen, parse_dose
     from asnsim.fit.individual import map_estimate
     from asnsim.population import Population, ResidualError, read_residual
-    from asnsim.regimens import Goal, propose
     from asnsim.units import parse_time
 
     model = model_of("body_pk", (product,), (), set_)
@@ -375,31 +374,39 @@ def forecast(
         f"(90 %: {low:.0f} to {high:.0f})"
     )
     if next_:
-        into, usual = past.doses[0].into, past.given(model)[0].amount
-        goal = Goal("asn_p", start + 24.0, end, at_most=target) if deplete else Goal("asnase_p", end, end, at_least=target)
-        amounts = [float(f"{usual * share:.3g}") for share in (0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.25, 1.5)]
-        length = past.doses[0].duration
-
-        def following(amount: float) -> Regimen:
-            return past + Regimen.single(amount, into, start, duration=length)
-
-        best, table = propose(one, following, amounts, goal, probability=probability, seed=seed)
-        what = (
-            f"Asn <= {target:g} umol/L from {start / 24 + 1:g} to {end / 24:g} d"
-            if deplete
-            else f"activity >= {target:g} U/L at {end / 24:g} d"
-        )
-        typer.echo(f"next dose (U) at {start / 24:g} d: {what}")
-        show_table(tuple(table.columns), [tuple(row) for row in table.itertuples(index=False)])
-        typer.echo(f"smallest dose with a chance of {probability:g}: " + (f"{best:g} U" if best else "none of these"))
-        if csv:
-            from asnsim.tables import write_table
-
-            wrote(write_table(csv, tuple(table.columns), table.to_numpy().tolist()))
+        best = _next_dose(one, past, start, end, target, deplete, probability, seed, csv)
         if best:
-            expected = one.forecast(following(best), end, grid, ("asnase_p", "asn_p"), seed=seed)
+            expected = one.forecast(best, end, grid, ("asnase_p", "asn_p"), seed=seed)
     if figure:
         from asnsim.plots_dosing import plot_forecast
 
         plot_forecast(expected, "asnase_p", "U/L", samples, None if deplete else target, figure)
         wrote(figure)
+
+
+def _next_dose(
+    one, past, start: float, end: float, target: float, deplete: bool, probability: float, seed: int, csv: Path | None
+):
+    """Print, and write, how probably candidates keep the target; return the regimen with the smallest that does, or None."""
+    from asnsim.dosing import Regimen
+    from asnsim.regimens import Goal, propose
+    from asnsim.tables import write_table
+
+    first, usual = past.doses[0], past.given(one.model)[0].amount
+    goal = Goal("asn_p", start + 24.0, end, at_most=target) if deplete else Goal("asnase_p", end, end, at_least=target)
+    amounts = [float(f"{usual * share:.3g}") for share in (0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.25, 1.5)]
+
+    def following(amount: float) -> Regimen:
+        return past + Regimen.single(amount, first.into, start, duration=first.duration)
+
+    best, table = propose(one, following, amounts, goal, probability=probability, seed=seed)
+    if deplete:
+        what = f"Asn <= {target:g} umol/L from {start / 24 + 1:g} to {end / 24:g} d"
+    else:
+        what = f"activity >= {target:g} U/L at {end / 24:g} d"
+    typer.echo(f"next dose (U) at {start / 24:g} d: {what}")
+    show_table(tuple(table.columns), [tuple(row) for row in table.itertuples(index=False)])
+    typer.echo(f"smallest dose with a chance of {probability:g}: " + (f"{best:g} U" if best else "none of these"))
+    if csv:
+        wrote(write_table(csv, tuple(table.columns), table.to_numpy().tolist()))
+    return following(best) if best else None

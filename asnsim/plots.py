@@ -67,6 +67,7 @@ def _pretty(unit: str) -> str:
 
 
 def dress(axes, title: str = "", ylabel: str = "") -> None:
+    """Give axes the look all figures share, with a title to the left and a label."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(_INK)
     axes.tick_params(labelsize=8, colors=_INK, length=3)
