@@ -54,8 +54,7 @@ _HOMES = {
     "read_events": "asnsim.io.nonmem",
     "read_residual": "asnsim.population",
     "simulate": "asnsim.simulation",
-    "simulate_many": "asnsim.ensemble",
-    "simulate_population": "asnsim.scale",
+    "simulate_many": "asnsim.scale",
     "symbol": "asnsim.network",
     "write": "asnsim.io",
 }

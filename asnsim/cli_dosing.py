@@ -184,7 +184,7 @@ def population(
     from asnsim.dosing import Regimen
     from asnsim.library import load_model
     from asnsim.population import Children, read_variability
-    from asnsim.scale import simulate_population
+    from asnsim.scale import simulate_many
     from asnsim.units import parse_time
 
     published = read_variability(product)
@@ -198,7 +198,7 @@ def population(
     grid = _moments(given, model, end)
     names = ("asnase_p", "asn_p", "asn_measured", "asn_csf")
     with progress_bar(f"{n} patients") as progress, _client(scheduler) as client:
-        runs = simulate_population(
+        runs = simulate_many(
             model, who, given, end, observables=names, times=grid, executor=client, store=store, resume=resume, progress=progress
         )
     rows = _summary(runs, grid, given.dose_times())

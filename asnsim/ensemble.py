@@ -24,7 +24,7 @@ from asnsim.stability import note_of_turns, turns_of
 from asnsim.trajectory import Trajectory
 from asnsim.units import parse_time
 
-__all__ = ["Ensemble", "simulate_many"]
+__all__ = ["Ensemble", "check_sets", "checked_columns", "simulate_sets"]
 
 _CHUNK = 64  # jobs that a thread takes at a time, at most
 _TIGHTER = 0.03  # NDF needs a smaller rtol for the same error
@@ -87,7 +87,7 @@ class Ensemble:
         return np.quantile(self[name][self.success], levels, axis=0)
 
 
-def simulate_many(
+def simulate_sets(
     model: Network,
     parameters: Mapping[str, Sequence[float]],
     regimen: Regimen | None = None,
@@ -138,10 +138,7 @@ def simulate_many(
     observables = (observables,) if isinstance(observables, str) else tuple(observables)
     if threads is not None and threads < 1:
         raise ModelError(f"threads is {threads}; give at least 1, or None for one per processor")
-    sets = _Sets(model, parameters, regimen or Regimen())
-    system = build_equations(model)
-    for name in observables:
-        system.observable(name)
+    sets, system = _request(model, parameters, regimen or Regimen(), observables)
     solver = checked_solver(solver or Rodas5P())
     begin, end = span_of(sets.shared, until, None)
     grid = np.linspace(0.0, end, 401) if times is None else output_times(times, begin, end)
@@ -171,6 +168,34 @@ def _column(name: str, values: Sequence[float]) -> np.ndarray:
     return column
 
 
+def checked_columns(parameters: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
+    """Return parameter sets as arrays of one length.
+
+    Raises
+    ------
+    ModelError
+        If they are none, are no lists of numbers, or differ in length.
+    """
+    columns = {name: _column(name, values) for name, values in parameters.items()}
+    sizes = {column.size for column in columns.values()}
+    if len(sizes) != 1 or sizes == {0}:
+        lengths = ", ".join(f"{name} {column.size}" for name, column in columns.items())
+        raise ModelError(f"the parameter sets differ in length or are empty: {lengths or 'none is given'}")
+    return columns
+
+
+def check_sets(model: Network, parameters: Mapping[str, Sequence[float]], regimen: Regimen, observables: Sequence[str]) -> None:
+    """Raise `ModelError` if parameter sets or observables do not fit the model."""
+    _request(model, parameters, regimen, observables)
+
+
+def _request(model, parameters, regimen, observables) -> tuple[_Sets, ODESystem]:
+    sets, system = _Sets(model, parameters, regimen), build_equations(model)
+    for name in observables:
+        system.observable(name)
+    return sets, system
+
+
 def _moment(text: str, model: Network) -> tuple[str, float]:
     """``'name@336'`` -> a constant or state and the time from which on it has the values."""
     name, _, time = text.partition("@")
@@ -183,10 +208,7 @@ class _Sets:
 
     def __init__(self, model: Network, parameters: Mapping[str, Sequence[float]], regimen: Regimen):
         self.model, self.regimen = model, regimen
-        columns = {name: _column(name, values) for name, values in parameters.items()}
-        if len({column.size for column in columns.values()}) != 1:
-            lengths = ", ".join(f"{name} {column.size}" for name, column in columns.items())
-            raise ModelError(f"the parameter sets differ in length or are empty: {lengths or 'none is given'}")
+        columns = checked_columns(parameters)
         self.n = len(next(iter(columns.values())))
         self.names = tuple(name for name in columns if "@" not in name)
         for name in self.names:

@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 
 from asnsim.dosing import Regimen
-from asnsim.ensemble import simulate_many
 from asnsim.errors import ModelError
 from asnsim.exposure import days_where
 from asnsim.fit.individual import Individual
 from asnsim.network import Network
 from asnsim.population import Population
-from asnsim.scale import simulate_population
+from asnsim.scale import simulate_many
 
 __all__ = ["Goal", "compare", "propose", "switch_product"]
 
@@ -121,7 +120,7 @@ def _values(who, regimen: Regimen, goal: Goal, model, n: int, seed: int) -> np.n
     end = float(goal.times[-1])
     if isinstance(who, Individual):
         return who.forecast(regimen, end, goal.times, (goal.observable,), n, seed)[goal.observable]
-    runs = simulate_population(model, who, regimen.before(end), end, observables=(goal.observable,), times=goal.times)
+    runs = simulate_many(model, who, regimen.before(end), end, observables=(goal.observable,), times=goal.times)
     return runs[goal.observable][runs.success]
 
 
@@ -227,7 +226,7 @@ def switch_product(
     other, follow_up = second
     times = np.unique(np.append(np.arange(0.0, until, 12.0), [check, until]))
     names = ("asnase_p", *carried)
-    runs = simulate_population(model, population, regimen.before(until), until, observables=names, times=times)
+    runs = simulate_many(model, population, regimen.before(until), until, observables=names, times=times)
     at = int(np.searchsorted(times, check))
     activity, asn = runs["asnase_p"][:, at], runs["asn_p"]
     frame = pd.DataFrame(

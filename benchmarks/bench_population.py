@@ -21,7 +21,7 @@ from peer_runs import RoadRunner
 from asnsim import load_model
 from asnsim.dosing import Regimen
 from asnsim.population import BLOCK, Population
-from asnsim.scale import simulate_population
+from asnsim.scale import simulate_many
 
 SIX = ("asnase_p", "asn_p", "asn_i", "asn_csf", "gln_p", "asn_measured")
 SAMPLE = 200
@@ -34,7 +34,7 @@ def main() -> None:
     regimen = Regimen.repeat("2500 U/m^2", "peg_1", "21 d", 4, start="1 d", cap="3750 U")
     grid = np.arange(0.0, 2161.0, 24.0)
     population = Population.of("pegaspargase", n, 1, omega={"Ra_asn": 0.29, "csf_source": 1.32})
-    simulate_population(model, Population.of("pegaspargase", BLOCK), regimen, 2160.0, observables=SIX, times=grid)  # compiles
+    simulate_many(model, Population.of("pegaspargase", BLOCK), regimen, 2160.0, observables=SIX, times=grid)  # compiles
     roadrunner.Logger.setLevel(roadrunner.Logger.LOG_FATAL)
     scenario = Scenario("body_pk", model, regimen, 2160.0)
     scenario.grid = grid
@@ -52,7 +52,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
         place = Path(folder) / "p.zarr"
-        store = simulate_population(model, population, regimen, 2160.0, observables=SIX, times=grid, store=place)
+        store = simulate_many(model, population, regimen, 2160.0, observables=SIX, times=grid, store=place)
         seconds = time.perf_counter() - begin
         size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()) / 2**20
         good = int(store.success.sum())

@@ -14,10 +14,10 @@ from scipy.integrate import solve_ivp
 from asnsim import codegen, equations
 from asnsim.composition import compose
 from asnsim.dosing import Dose, Regimen
-from asnsim.ensemble import simulate_many
 from asnsim.errors import IntegrationError, ModelError
 from asnsim.library import load_model
 from asnsim.network import TIME, Event, Module, Reaction, Species, symbol, symbols
+from asnsim.scale import simulate_many
 from asnsim.simulation import simulate
 from asnsim.solvers import NDF, Rodas4, Rodas5P, _history, lanes, rosenbrock
 from asnsim.stability import MANY_TURNS, oscillation_note, turns_of

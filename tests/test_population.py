@@ -7,14 +7,13 @@ import pytest
 from scipy.special import gammaincc
 
 from asnsim.dosing import Regimen
-from asnsim.ensemble import simulate_many
 from asnsim.errors import DataError, FitError, ModelError
 from asnsim.exposure import attainment, days_where, exposure, half_life
 from asnsim.fit.individual import Sample, map_estimate
 from asnsim.library import load_model
 from asnsim.population import BLOCK, Children, Occasion, Population, ResidualError, read_residual, read_variability
 from asnsim.regimens import Goal, compare, propose, switch_product
-from asnsim.scale import simulate_population
+from asnsim.scale import simulate_many
 from asnsim.simulation import simulate
 from asnsim.tables import models_folder, read_tsv
 
@@ -82,7 +81,7 @@ def test_patients_with_antibodies_lose_the_drug():
     affected = sets["ada_clearance_fold"] > 1
     assert affected.mean() == pytest.approx(0.3, abs=0.08)
     assert set(sets["ada_clearance_fold"][~affected]) == {1.0} and (sets["ada_onset"] >= 96).all()
-    runs = simulate_population(model, population, ONE, "21 d", observables="asnase_p", times=[504.0])["asnase_p"][:, 0]
+    runs = simulate_many(model, population, ONE, "21 d", observables="asnase_p", times=[504.0])["asnase_p"][:, 0]
     assert np.median(runs[affected]) < 0.3 * np.median(runs[~affected])
     with pytest.raises(ModelError, match="load it with overlay 'antibodies'"):
         population.draw(load_model("body_pk", "pegaspargase"), ONE, 0)
@@ -119,7 +118,7 @@ def test_every_published_product_runs_as_a_population(product):
     into = next(name for name in ("peg_1", "asnase_site", "asnase_central") if name in model.states)
     doses = Regimen.repeat("2500 U/m^2", into, "14 d", 3)
     population = Population.of(product, 20, covariates=Children(6.0))
-    runs = simulate_population(model, population, doses, "35 d", observables=("asnase_p", "asn_p"), times=[24.0, 840.0])
+    runs = simulate_many(model, population, doses, "35 d", observables=("asnase_p", "asn_p"), times=[24.0, 840.0])
     assert runs.success.all() and (runs["asnase_p"] > 0).all() and (runs["asn_p"] > 0).all()
     residual = read_residual(product)
     assert residual.prop or residual.add or residual.log
@@ -214,7 +213,7 @@ def test_more_samples_narrow_and_a_censored_one_pulls_down(peg):
 def test_forecasts_cover_what_comes(peg):
     """30 patients, two samples each: the 90 % interval of the next trough; `make conformance` does it with 500."""
     error, population = {"asnase_p": read_residual("pegaspargase")}, Population.of("pegaspargase", 30, 9)
-    truth = simulate_population(peg, population, TWO, 672.0, observables="asnase_p", times=[168.0, 335.0, 672.0])["asnase_p"]
+    truth = simulate_many(peg, population, TWO, 672.0, observables="asnase_p", times=[168.0, 335.0, 672.0])["asnase_p"]
     sets, rng, inside = population.draw(peg, TWO, 0), np.random.default_rng(0), 0
     for k in range(30):
         child = peg.with_parameters({name: float(sets[name][k]) for name in ("age", "female", "weight", "bsa")})
@@ -322,14 +321,14 @@ def test_the_clock_of_kloos_restarts_with_every_dose():
     run = simulate(model, Regimen.repeat("1500 U/m^2", "asnase_central", "14 d", 3), "42 d", times=[333.6, 669.6])
     assert run.at(333.6)["asnase_clock"] == pytest.approx(333.6) and run.at(669.6)["asnase_clock"] == pytest.approx(333.6)
     assert run.at(669.6)["asnase_p"] == pytest.approx(547.8, rel=0.02)  # closed form, in the review
-    runs = simulate_population(model, Population(3, covariates={"bsa": [1.0] * 3}), Regimen.repeat("1500 U/m^2", "asnase_central", "14 d", 2), 669.6, observables="asnase_p", times=[669.6])
+    runs = simulate_many(model, Population(3, covariates={"bsa": [1.0] * 3}), Regimen.repeat("1500 U/m^2", "asnase_central", "14 d", 2), 669.6, observables="asnase_p", times=[669.6])
     assert runs["asnase_p"][:, 0] == pytest.approx(run.at(669.6)["asnase_p"], rel=1e-4)
 
 
 def test_short_courses_of_crisantaspase_and_months_that_go_on():
     model, error = load_model("body_pk", "crisantaspase"), {"asnase_p": read_residual("crisantaspase")}
     doses = Regimen.repeat("20000 U/m^2", "asnase_central", "48 h", 3)
-    assert simulate_population(model, Population.of("crisantaspase", 5), doses, "10 d", observables="asnase_p", times=[240.0]).success.all()
+    assert simulate_many(model, Population.of("crisantaspase", 5), doses, "10 d", observables="asnase_p", times=[240.0]).success.all()
     fit = map_estimate(model, Population.of("crisantaspase", 1), doses, [Sample(48.0, "asnase_p", 300.0)], error)
     assert fit.forecast(doses, "6 d", [144.0], n=50)["asnase_p"].shape == (50, 1)
     population = Population.of("crisantaspase", 1)
@@ -350,7 +349,7 @@ def test_antibodies_count_from_the_first_dose():
     for start in (0.0, 480.0):
         population = Population(20, antibodies=1.0, onset=(6.0, 6.0))
         dose = Regimen.single("10000 U/m^2", "asnase_central", start)
-        level.append(np.median(simulate_population(model, population, dose, start + 24.0, observables="asnase_p", times=[start + 24.0])["asnase_p"]))
+        level.append(np.median(simulate_many(model, population, dose, start + 24.0, observables="asnase_p", times=[start + 24.0])["asnase_p"]))
     assert level[1] == pytest.approx(level[0], rel=0.02)
 
 

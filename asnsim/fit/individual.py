@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from asnsim.dosing import Regimen
-from asnsim.ensemble import simulate_many
+from asnsim.ensemble import simulate_sets
 from asnsim.errors import FitError, ModelError
 from asnsim.network import Network
 from asnsim.population import Population, ResidualError, at_rest
@@ -159,7 +159,7 @@ class Individual:
         sets = self._sets(z, self.regimen, float(times[-1]))
         if not sets:
             sets = {self.model.constants[0]: np.full(len(z), self.model.value(self.model.constants[0]))}
-        runs = simulate_many(
+        runs = simulate_sets(
             self.model, sets, self.regimen, float(times[-1]), observables=what, times=times, solver=Rodas5P(rtol=1e-6), threads=1
         )
         places = [(int(np.searchsorted(times, _just_before(s.time))), what.index(s.what)) for s in self.samples]
@@ -233,7 +233,7 @@ class Individual:
         z, _ = self.draws(n, seed)
         sets = self._sets(z, regimen.before(until), until, seed)
         grid = np.asarray(times, dtype=float)
-        runs = simulate_many(self.model, sets, regimen.before(until), until, observables=tuple(observables), times=grid)
+        runs = simulate_sets(self.model, sets, regimen.before(until), until, observables=tuple(observables), times=grid)
         return Forecast(runs.t, runs.observables, runs.values[runs.success], self.residual, seed)
 
 

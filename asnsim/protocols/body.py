@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asnsim.dosing import Regimen
-from asnsim.ensemble import simulate_many
+from asnsim.ensemble import simulate_sets
 from asnsim.exposure import half_life, hydrolysed_in_tube
 from asnsim.network import Network
 from asnsim.population import Children, Population
@@ -107,7 +107,7 @@ def cohort(
 
 
 def patients(model: Network, n: int, seed: int, age: float = 5.7) -> dict[str, np.ndarray]:
-    """Return covariates, and constants and initial values that differ between patients, for `simulate_many`.
+    """Return covariates, and constants and initial values that differ between patients, for `simulate_sets`.
 
     The spread of a product's table joins that between patients and that between doses: a study of one course sees their sum.
     """
@@ -118,7 +118,7 @@ def patients(model: Network, n: int, seed: int, age: float = 5.7) -> dict[str, n
 def _simulated(model: Network, regimen: Regimen, days: Sequence[float], n: int, seed: int, age: float) -> Cohort:
     sets = patients(model, n, seed, age)
     times = 24.0 * np.asarray(days, dtype=float)
-    runs = simulate_many(model, sets, regimen, until=times[-1], times=times, observables=("asnase_p", "asn_p", "asn_csf"))
+    runs = simulate_sets(model, sets, regimen, until=times[-1], times=times, observables=("asnase_p", "asn_p", "asn_csf"))
     activity, asn, csf = (runs[name][runs.success] for name in runs.observables)
     activity = np.maximum(activity, 0.0)
     measured = hydrolysed_in_tube(asn, activity, 60 * model.value("tube_minutes"), model.value("Km_asnase_asn"))

@@ -13,7 +13,7 @@ from dask.distributed import Client, LocalCluster
 from asnsim.dosing import Regimen
 from asnsim.library import load_model
 from asnsim.population import Population
-from asnsim.scale import simulate_population
+from asnsim.scale import simulate_many
 from asnsim.stores import ResultStore
 
 
@@ -21,7 +21,7 @@ def job(n):
     """What is simulated."""
     return {
         "model": load_model("body_pk", "pegaspargase"),
-        "population": Population.of("pegaspargase", n, 5),
+        "parameters": Population.of("pegaspargase", n, 5),
         "regimen": Regimen.repeat("2500 U/m^2", "peg_1", "14 d", 2, duration="2 h", cap="3750 U"),
         "until": 504.0,
         "observables": ("asnase_p", "asn_p"),
@@ -54,11 +54,11 @@ def killed_twice(n, path, workers=2):
         left.append(int(ResultStore.open(path).done.sum()))
         time.sleep(0.5)
         with Client(local) as again:
-            simulate_population(**job(n), store=path, executor=again, resume=True)
+            simulate_many(**job(n), store=path, executor=again, resume=True)
     left.append(int(ResultStore.open(path).done.sum()))
     return left
 
 
 if __name__ == "__main__":
     patients, place, address = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-    simulate_population(**job(patients), store=place, executor=Client(address), progress=lambda *_: print("block", flush=True))
+    simulate_many(**job(patients), store=place, executor=Client(address), progress=lambda *_: print("block", flush=True))

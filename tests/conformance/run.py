@@ -20,7 +20,6 @@ from numpy.random import default_rng
 from asnsim.culture import precondition
 from asnsim.demo import dose_child
 from asnsim.dosing import Dose, Regimen
-from asnsim.ensemble import simulate_many
 from asnsim.errors import AsnsimError, IntegrationError, ModelError
 from asnsim.exposure import days_where, exposure, half_life
 from asnsim.fit.individual import Sample, map_estimate
@@ -29,7 +28,7 @@ from asnsim.io.nonmem import read_events
 from asnsim.library import list_overlays, load_model, read_overlay, read_parameters
 from asnsim.population import Children, Population, read_residual
 from asnsim.records import predictions
-from asnsim.scale import simulate_population
+from asnsim.scale import simulate_many
 from asnsim.simulation import simulate
 from asnsim.solvers import NDF
 from asnsim.steady import balanced_state
@@ -211,7 +210,7 @@ def population_cases() -> Iterator[Case]:
         spread = {name: model.parameters[name].spread for name in ("Ra_asn", "csf_source")}
         who = Population.of(product, 2000, 3, covariates=Children(age), omega=spread)
         grid = np.unique(every[every <= until] if times is None else times)
-        return grid, simulate_population(model, who, regimen, until, observables=daily, times=grid, **fields)
+        return grid, simulate_many(model, who, regimen, until, observables=daily, times=grid, **fields)
 
     def shown(words, reported, values, low, high) -> Case:
         q = np.quantile(values, [0.05, 0.5, 0.95])
@@ -251,7 +250,7 @@ def forecast_cases() -> Iterator[Case]:
     two = Regimen.repeat("2500 U/m^2", "peg_1", "14 d", 2, duration="2 h", cap="3750 U")
     population = Population.of("pegaspargase", n, 9)
     moments = [168.0, 335.0, 672.0]
-    truth = simulate_population(model, population, two, 672.0, observables="asnase_p", times=moments)["asnase_p"]
+    truth = simulate_many(model, population, two, 672.0, observables="asnase_p", times=moments)["asnase_p"]
     sets, rng, inside, seconds = population.draw(model, two, 0), default_rng(0), 0, []
     for k in range(n):
         child = model.with_parameters({name: float(sets[name][k]) for name in ("age", "female", "weight", "bsa")})
@@ -272,16 +271,16 @@ def kill_cases() -> Iterator[Case]:
 
     with TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole.zarr", Path(folder) / "killed.zarr"
-        simulate_population(**kill.job(20_000), store=whole)
+        simulate_many(**kill.job(20_000), store=whole)
         left = kill.killed_twice(20_000, killed)
         print(f"kill: blocks done when the worker died {left[0]}, when the client died {left[1]}, at the end {left[2]} of 20")
         yield "killed and resumed", lambda: 0 < left[1] < 20 and kill.files_of(whole) == kill.files_of(killed)
         small = Path(folder) / "small.zarr"
-        simulate_population(**kill.job(3500), store=small)
+        simulate_many(**kill.job(3500), store=small)
         for workers in (1, 2, 3):
             path = Path(folder) / f"{workers}.zarr"
             with kill.cluster(workers) as local, kill.Client(local) as client:
-                simulate_population(**kill.job(3500), store=path, executor=client)
+                simulate_many(**kill.job(3500), store=path, executor=client)
             yield f"{workers} workers", lambda p=path: kill.files_of(small) == kill.files_of(p)
 
 

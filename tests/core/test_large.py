@@ -7,9 +7,9 @@ import scipy.linalg
 from asnsim.codegen import STRAIGHT_LINE_STATES, compile_system
 from asnsim.composition import compose
 from asnsim.dosing import Regimen
-from asnsim.ensemble import simulate_many
 from asnsim.equations import build_equations
 from asnsim.network import Module, symbol
+from asnsim.scale import simulate_many
 from asnsim.simulation import simulate
 from asnsim.solvers import NDF, SOLVERS
 
