@@ -20,7 +20,7 @@ from asnsim.running import floors_of
 from asnsim.simulation import checked_solver, output_times, simulate, span_of, volumes_of
 from asnsim.solvers import NDF, Rodas5P, lanes
 from asnsim.solvers.rosenbrock import Rosenbrock
-from asnsim.stability import note_of_turns, turns_of
+from asnsim.stability import MANY_TURNS, SOME_TURNS, note_of_turns, turns_of
 from asnsim.trajectory import Trajectory
 from asnsim.units import parse_time
 
@@ -28,6 +28,7 @@ __all__ = ["Ensemble", "check_sets", "checked_columns", "simulate_sets"]
 
 _CHUNK = 64  # jobs that a thread takes at a time, at most
 _TIGHTER = 0.03  # NDF needs a smaller rtol for the same error
+_PARTS = 300.0  # times rtol: how far a tenth of rtol may move a run that turns some times
 _COVARIATES = ("bsa", "weight")  # on which doses may depend
 
 
@@ -46,7 +47,8 @@ class Ensemble:
     messages : tuple of str, length n
         Why each failed run failed; empty for a success.
     notes : tuple of str, length n
-        Why a run that reached the end may depend on the tolerance: it oscillates. Empty for most.
+        Why a run that reached the end may depend on the tolerance: it oscillates, or turns some times and a run at a tenth of
+        the tolerance parts from it. Empty for most.
     attempts : ndarray of int, shape (n,)
         Steps that each run tried.
     """
@@ -267,20 +269,40 @@ class _Plan:
             self.messages[k] = str(error)
             return
         self.attempts[k] = one.stats["steps"] + one.stats["rejected"] + one.stats["newton_failures"]
-        self.notes[k] = note_of_turns(turns_of(one))
-        rows = np.searchsorted(one.t, self.grid, side="right") - 1
-        for place, name in enumerate(self.observables):
-            self.values[k, :, place] = one[name][rows]
+        self.values[k] = self._outputs(one)
+        self.notes[k] = self._note(k, turns_of(one))
 
-    def _one(self, k: int) -> Trajectory:
+    def _outputs(self, one: Trajectory) -> np.ndarray:
+        """What was asked for of a run, (n_t, n_obs)."""
+        rows = np.searchsorted(one.t, self.grid, side="right") - 1
+        return np.stack([one[name][rows] for name in self.observables], axis=-1) if self.observables else np.empty((rows.size, 0))
+
+    def _one(self, k: int, share: float = 1.0) -> Trajectory:
+        """One run, at a share of the tolerance."""
         chosen, times = self.sets.chosen(k), self.grid if self.grid.size else [self.end]
+        solver = replace(self.solver, rtol=share * self.solver.rtol)
         try:
-            return simulate(chosen, self.sets.regimen_of(k), until=self.end, times=times, solver=self.solver)
+            return simulate(chosen, self.sets.regimen_of(k), until=self.end, times=times, solver=solver)
         except IntegrationError:
             if isinstance(self.solver, NDF):
                 raise
-        other = NDF(rtol=_TIGHTER * self.solver.rtol, atol=self.solver.atol, max_steps=self.solver.max_steps)
+        other = NDF(rtol=_TIGHTER * solver.rtol, atol=solver.atol, max_steps=solver.max_steps)
         return simulate(chosen, self.sets.regimen_of(k), until=self.end, times=times, solver=other)
+
+    def _note(self, k: int, turns: int) -> str:
+        """Why run k may depend on the tolerance; one that turns some times is made again at a tenth of it."""
+        found = self.values[k]
+        if not SOME_TURNS <= turns < MANY_TURNS or not found.size:
+            return note_of_turns(turns)
+        try:
+            tight = self._outputs(self._one(k, 0.1))
+        except AsnsimError:
+            return f"turns {turns} times and fails at a tenth of rtol"
+        size = np.abs(tight) + 1e-3 * np.abs(tight).max(axis=0)
+        apart = float(np.max(np.abs(found - tight) / np.where(size > 0, size, 1.0)))
+        if apart <= _PARTS * self.solver.rtol:
+            return ""
+        return f"turns {turns} times, and a tenth of rtol moves it by {apart:.1g} of its size; a tighter rtol is needed"
 
     def _run_lanes(self, chunk: range) -> list[int]:
         """Run a chunk side by side; return those that must be done one by one."""
@@ -298,7 +320,7 @@ class _Plan:
             self.values[sound] = out.copy()
         self.attempts[sound] = arrays["attempts"]
         for k, turns in zip(sound[good], arrays["turns"][good], strict=True):
-            self.notes[k] = note_of_turns(int(turns))
+            self.notes[k] = self._note(k, int(turns))
         return sorted([*left, *sound[~good].tolist()])
 
     def _sound(self, chunk: range) -> np.ndarray:

@@ -14,9 +14,10 @@ from asnsim.running import floors_of, kernels_of
 from asnsim.solvers import count_turns, python_callable
 from asnsim.trajectory import Trajectory
 
-__all__ = ["MANY_TURNS", "note_of_turns", "oscillation_note", "turns_of"]
+__all__ = ["MANY_TURNS", "SOME_TURNS", "note_of_turns", "oscillation_note", "turns_of"]
 
 MANY_TURNS = 16  # of one state between two actions: eight cycles
+SOME_TURNS = 8  # from which on a run of an ensemble is made again, tighter, to see whether it stays
 _ROTATES = 1e-3  # imaginary part of an eigenvalue, relative to its real part, from which it counts as complex
 
 
