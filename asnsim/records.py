@@ -74,16 +74,23 @@ class Episode:
         Doses, switches and changes of covariates.
     covariates : mapping of str to float
         Constants at its start.
+    locf : bool
+        As of `episodes_of`.
     """
 
     records: tuple[Record, ...]
     regimen: Regimen
     covariates: Mapping[str, float]
+    locf: bool = False
 
     @property
     def span(self) -> tuple[float, float]:
         """First and last time, h."""
         return self.records[0].time, self.records[-1].time
+
+    def up_to(self, place: int) -> Episode:
+        """Return the episode as if it ended with a record: what stands further down is not done, not even at the same time."""
+        return _episode(self.records[: place + 1], self.locf)
 
     def simulate(self, model: Network, solver: NDF | Rosenbrock | None = None) -> Trajectory:
         """Simulate it, with output at the times of its records."""
@@ -127,7 +134,8 @@ def episodes_of(records: Sequence[Record], locf: bool = False) -> tuple[Episode,
     Raises
     ------
     DataError
-        If time goes backwards without a reset, or an observation lies between things done at one and the same time.
+        If time goes backwards without a reset, or at one and the same time covariates differ between things done, or a state is
+        switched after a dose into it.
     """
     parts: list[list[Record]] = []
     for record in records:
@@ -158,25 +166,30 @@ def _episode(records: Sequence[Record], locf: bool) -> Episode:
                 )
             changes.append(Change(record.time, new) if locf else Change(before.time, new, late=not tied))
             current |= new
-    for place in range(len(records)):
-        _side(records, place)  # says so where it cannot be told
+    for place, record in enumerate(records):
+        if record.switch is not None and (other := _dose_above(records, place)):
+            raise DataError(
+                f"{record.where}: it switches '{record.what}' at {record.time:g} h, after the dose of {other.where} at the same "
+                "time, and switches come first here; give it a time of its own"
+            )
     regimen = Regimen(doses, tuple(changes), switches).before(end)
-    return Episode(tuple(records), regimen, MappingProxyType(dict(records[0].covariates)))
+    return Episode(tuple(records), regimen, MappingProxyType(dict(records[0].covariates)), locf)
+
+
+def _dose_above(records: Sequence[Record], place: int) -> Record | None:
+    """A dose that stands above a switch of the same time, and would not give the same below it."""
+    here = records[place]
+    same = (record for record in records[:place] if record.time == here.time and record.acts and record.dose)
+    return next((record for record in same if record.dose.ss or record.dose.into == here.what), None)
 
 
 def _side(records: Sequence[Record], place: int) -> str:
-    """Whether a record sees what is done at its time."""
+    """Whether a record sees what is done at its time: nothing of it (before), all (after), or what stands above it (between)."""
     record = records[place]
-    if record.acts or record.evid in (3, 4):
-        return "after"
     same = [k for k, other in enumerate(records) if other.time == record.time and other.acts]
-    if any(k > place for k in same):
-        if any(k < place for k in same):
-            raise DataError(
-                f"{record.where}: it lies between two records that act at {record.time:g} h; give it a time of its own"
-            )
-        return "before"
-    return "after"
+    if not any(k > place for k in same):
+        return "after"
+    return "between" if record.evid in (3, 4) or any(k <= place for k in same) else "before"
 
 
 def predictions(
@@ -201,8 +214,8 @@ def predictions(
     Returns
     -------
     DataFrame
-        Columns ID, TIME, EVID, WHAT, DV, PRED; one row per record, in order; canonical units. PRED at a dose is the value after
-        it, at an observation that stands before a dose of the same time the value before it.
+        Columns ID, TIME, EVID, WHAT, DV, PRED; one row per record, in order; canonical units. At one time the order
+        of the data counts: PRED is the value after what stands at or above the record and before what stands below.
 
     Raises
     ------
@@ -225,14 +238,22 @@ def predictions(
 
 def _rows(model: Network, who: str, episode: Episode, solver) -> list[tuple]:
     run, rows = episode.simulate(model, solver), []
-    constants, graph = run.system.constants, run.system.graph
     for place, record in enumerate(episode.records):
         predicted = np.nan
         if record.what:
-            x, c = run.state_at(record.time, _side(episode.records, place))
-            c = c.copy()
-            for name, value in record.covariates.items():  # a record sees its own covariates
-                c[constants.index(name)] = value
-            predicted = float(graph.evaluate([run.system.observable(record.what)], record.time, x, c)[0])
+            side = _side(episode.records, place)
+            if side == "between":
+                predicted = _read(episode.up_to(place).simulate(model, solver), record, "after")
+            else:
+                predicted = _read(run, record, side)
         rows.append((who, record.time, record.evid, record.what, record.dv, predicted))
     return rows
+
+
+def _read(run: Trajectory, record: Record, side: str) -> float:
+    """What the model says at a record, which sees its own covariates."""
+    x, c = run.state_at(record.time, side)
+    c = c.copy()
+    for name, value in record.covariates.items():
+        c[run.system.constants.index(name)] = value
+    return float(run.system.graph.evaluate([run.system.observable(record.what)], record.time, x, c)[0])

@@ -185,12 +185,18 @@ def test_a_compartment_off_and_on(tmp_path, tight):
         simulate(oral_model(), Regimen().switch(2, "central", False), until=6, theta=("CL",))
 
 
-def test_an_observation_between_two_doses_at_one_time_is_refused(tmp_path):
-    rows = ["1,0,1,1,100,.,.,.,.,.,.", "1,0,0,2,.,.,.,.,.,.,.", "1,0,1,2,100,.,.,.,.,.,."]
-    with pytest.raises(DataError, match="row 3: it lies between two records"):
-        events(tmp_path, "\n".join([HEAD, *rows]))
-    before = predictions(oral_model(), events(tmp_path, "\n".join([HEAD, *rows[1:]]))).PRED.to_numpy()
-    assert before == pytest.approx([0.0, 100.0])
+def test_at_one_time_the_order_of_the_data_counts(tmp_path, tight):
+    """Each record shows what stands at or above it: the first dose, an observation, another dose, a steady state, a dose."""
+    rows = ["1,0,0,2,.,.,.,.,.,.,.", "1,0,1,2,100,.,.,.,.,.,.", "1,0,0,2,.,.,.,.,.,.,.", "1,0,1,2,50,.,.,.,.,.,."]
+    steady = ["1,0,1,2,70,.,.,12,.,1,.", "1,0,0,2,.,.,.,.,.,.,.", "1,0,1,2,30,.,.,.,.,.,.", "1,2,0,2,.,.,.,.,.,.,."]
+    found = predictions(oral_model(), events(tmp_path, "\n".join([HEAD, *rows, *steady])), tight).PRED.to_numpy()
+    plateau = 70 / (1 - math.exp(-KE * 12))
+    assert found == pytest.approx([0, 100, 100, 150, plateau, plateau, plateau + 30, (plateau + 30) * math.exp(-2 * KE)], rel=1e-6)
+    for above in ("1,0,1,2,100,.,.,.,.,.,.", "1,0,1,1,100,.,.,12,.,1,."):
+        with pytest.raises(DataError, match="row 3: it switches 'central' at 0 h, after the dose of .*row 2"):
+            events(tmp_path, f"{HEAD}\n{above}\n1,0,2,-2,.,.,.,.,.,.,.\n")
+    commute = f"{HEAD}\n1,0,1,1,100,.,.,.,.,.,.\n1,0,2,-2,.,.,.,.,.,.,.\n1,3,0,2,.,.,.,.,.,.,.\n"
+    assert predictions(oral_model(), events(tmp_path, commute), tight).PRED.to_numpy()[2] == 0
 
 
 def test_a_modelled_duration_that_no_record_uses_warns(tmp_path):
