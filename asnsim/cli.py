@@ -15,9 +15,10 @@ from typing import Annotated
 
 import typer
 
-from asnsim.cli_dosing import dose, events, forecast, population
+from asnsim.cli_dosing import dose, events
 from asnsim.cli_models import calibrate, export, models, show, validate
 from asnsim.cli_options import Csv, Doses, Figure, Names, Overlays, Preculture, Recipe, Rtol, Set, Without, model_of
+from asnsim.cli_patients import forecast, population, regimen
 from asnsim.console import check_targets, fail, progress_bar, show_table, wrote
 from asnsim.errors import AsnsimError, DataError
 
@@ -106,7 +107,7 @@ def _root(
         typer.echo(context.get_help())
 
 
-for _command in (models, show, validate, calibrate, export, dose, events, population, forecast):
+for _command in (models, show, validate, calibrate, export, dose, events, population, regimen, forecast):
     app.command()(_command)
 
 

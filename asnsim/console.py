@@ -39,19 +39,19 @@ def _text(cell: object) -> str:
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
     """Print a table; columns of numbers are set to the right."""
-    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table = Table(title=escape(title) or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
     rows = [[_text(cell) for cell in row] for row in rows]
     for k, column in enumerate(columns):
         numeric = bool(rows) and all(re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?|nan|-?inf|", row[k]) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(escape(column), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
     console().print(table)
 
 
-def check_targets(csv: Path | None = None, figure: Path | None = None) -> None:
+def check_targets(csv: Path | None = None, *figures: Path | None) -> None:
     """Refuse a target that cannot be written before the work begins."""
-    for path, endings in ((csv, None), (figure, (".png", ".svg", ".pdf"))):
+    for path, endings in ((csv, None), *((figure, (".png", ".svg", ".pdf")) for figure in figures)):
         if path is None:
             continue
         if not path.name or path.is_dir():

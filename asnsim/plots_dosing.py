@@ -107,7 +107,9 @@ def plot_response(table: pd.DataFrame, words: str, probability: float = 0.9, pat
         x, y = grid.columns.to_numpy(float), grid.index.to_numpy(float) / 24
         picture = axes.contourf(x, y, grid.to_numpy(), levels=np.linspace(0, 1, 11), cmap="cividis")
         axes.contour(x, y, grid.to_numpy(), levels=[probability], colors="white", linewidths=1.6)
-        figure.colorbar(picture, ax=axes, label=f"probability; white: {probability:g}")
+        bar = figure.colorbar(picture, ax=axes)
+        bar.set_label(f"probability; white: {probability:g}", fontsize=8.5, color=_INK)
+        bar.ax.tick_params(labelsize=8.5)
     else:
         dress(axes, "chance of success", "probability")
         x = table.regimen.to_numpy(float)

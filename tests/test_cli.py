@@ -275,7 +275,7 @@ def test_help_of_every_command():
     result = runner.invoke(cli.app, ["--help"])
     assert result.exit_code == 0
     names = [info.callback.__name__ for info in cli.app.registered_commands]
-    assert names == ["models", "show", "validate", "calibrate", "export", "dose", "events", "population", "forecast", "simulate", "measure", "quantify", "fit", "crosscheck", "demo"]
+    assert names == ["models", "show", "validate", "calibrate", "export", "dose", "events", "population", "regimen", "forecast", "simulate", "measure", "quantify", "fit", "crosscheck", "demo"]
     for name in names:
         assert name in result.stdout
         one = runner.invoke(cli.app, [name, "--help"])

@@ -35,8 +35,8 @@ def is_png(path):
 
 def test_population(capsys, tmp_path):
     options = ("population", "pegaspargase", "--n", 60, "--cap", "3750 U", "--antibodies", 0.1)
-    out = good(capsys, *options, "--csv", tmp_path / "p.csv", "--figure", tmp_path / "p.png", "--store", tmp_path / "p.zarr")
-    assert "patients with >= 100 U/L 14 d after the last dose" in out and is_png(tmp_path / "p.png")
+    out = good(capsys, *options, "--csv", tmp_path / "p.csv", "--figure", tmp_path / "p.png", "--calendar", tmp_path / "c.png", "--store", tmp_path / "p.zarr")
+    assert "patients with >= 100 U/L 14 d after the last dose" in out and is_png(tmp_path / "p.png") and is_png(tmp_path / "c.png")
     table = {row[0]: row[1:] for row in rows(tmp_path / "p.csv")[1:]}
     low, median, high = (float(table["Cmax of activity"][k]) for k in (1, 0, 2))
     assert 800 < low < median < high < 2200
@@ -46,6 +46,18 @@ def test_population(capsys, tmp_path):
     assert rows(tmp_path / "again.csv") == rows(tmp_path / "p.csv") and "wrote" in again
     code, _, err = run(capsys, *options[:-1], 0.2, "--store", tmp_path / "p.zarr", "--resume")
     assert code == 2 and "it holds another run" in err
+
+
+def test_regimen(capsys, tmp_path):
+    options = ("regimen", "pegaspargase", "--n", 60, "--times", 2, "--cap", "3750 U", "--amounts", "2500, 500 U/m^2")
+    out = good(capsys, *options, "--intervals", "7, 14, 21 d", "--csv", tmp_path / "r.csv", "--figure", tmp_path / "r.png")
+    assert "least drug with a chance of 0.9" in out and is_png(tmp_path / "r.png")
+    table = {(float(row[0]), float(row[1])): float(row[2]) for row in rows(tmp_path / "r.csv")[1:]}
+    assert len(table) == 6 and table[2500, 7] == 1.0 and table[2500, 7] >= table[2500, 21] > table[500, 21]
+    for one in (("--intervals", "14 d"), ("--amounts", "2500 U/m^2", "--intervals", "7, 21 d")):
+        good(capsys, *options, *one, "--figure", tmp_path / "one.png")
+    out = good(capsys, *options, "--deplete", "csf", "--target", 0.001)
+    assert "csf Asn <= 0.001 umol/L all the time" in " ".join(out.split()) and "none keeps it with a chance of 0.9" in out
 
 
 def test_forecast(capsys, tmp_path):
@@ -74,6 +86,10 @@ def test_events(capsys, tmp_path):
         (("population", "rylaze", "--amount", "25 mg/m^2"), "but 'asnase_site' takes U"),
         (("population", "pegaspargase", "--resume"), "resume needs the store"),
         (("population", "pegaspargase", "--scheduler", "tcp://127.0.0.1:1"), "no Dask scheduler answers"),
+        (("regimen", "pegaspargase", "--amounts", "some"), "'some' are no amounts"),
+        (("regimen", "pegaspargase", "--intervals", "7,-14 d"), "are no intervals"),
+        (("regimen", "pegaspargase", "--deplete", "brain"), "it must be plasma or csf"),
+        (("regimen", "pegaspargase", "--amounts", "5 mg"), "but 'peg_1' takes U"),
         (("forecast", "pegaspargase", "--given", "much"), "'much' is not a dose"),
         (("forecast", "pegaspargase", *GIVEN, "--sample", "high"), "'high' is not a sample"),
         (("forecast", "pegaspargase", *GIVEN, "--sample", "asn_csf=3 umol/L at 3 d"), "a sample of 'asn_csf' needs its residual error"),
