@@ -1,6 +1,7 @@
 """Published experiments on the drug and on asparagine of plasma and CSF: one function per row of observations.
 
-Each takes ``load(recipe, *overlays, without=())``, which gives a network, and returns what the row reports, in its unit.
+Each takes ``load(recipe, *overlays, without=())``, which gives a network, and returns what the row reports, in its unit; rows
+about many patients take their number `n` too, and add ``name_5`` and ``name_95``, percentiles of patients.
 
 Where the papers are silent: children are drawn by `asnsim.population.Children` with fixed seeds, pegaspargase is infused over 2 h
 and capped at 3750 U, a second dose changes its volume and clearance as Wuerthwein 2021 found, and measured plasma Asn is what is
@@ -149,18 +150,23 @@ def v28(load: Load) -> dict[str, float]:
     return {"minutes": float(60 * np.interp(0.0, -np.log(run["asn_e"]), run.t))}
 
 
-def v30(load: Load) -> dict[str, float]:
+def v30(load: Load, n: int = 200) -> dict[str, float]:
     """Days that plasma Asn is undetectable after one dose of 2500 U/m^2 pegaspargase IV (AALL07P4, Schore 2019).
 
-    Two hundred children, 7 with antibodies. The end point is the last visit (day 4, then weekly) of an unbroken series with
+    A share SILENT of the children has antibodies. The end point is the last visit (day 4, then weekly) of an unbroken series with
     measured Asn below 0.5 umol/L, its mean over the cohort; `crossing` is the mean day on which it rises above that, which no
     study sees.
     """
     days = np.arange(1, VISITS[-1] + 1)
-    group = cohort(load, "pegaspargase", pegaspargase_iv(), days, antibodies=SILENT)
+    group = cohort(load, "pegaspargase", pegaspargase_iv(), days, n=n, antibodies=SILENT)
     lasts = last_negative(group, VISITS)
     returned = np.where((group.asn < LLOQ).all(axis=1), days[-1], days[np.argmin(group.asn < LLOQ, axis=1)])
-    return {"last_negative_visit": float(lasts.mean()), "crossing": float(returned.mean())}
+    means = {"last_negative_visit": float(lasts.mean()), "crossing": float(returned.mean())}
+    return means | _percentiles("last_negative_visit", lasts)
+
+
+def _percentiles(name: str, values: np.ndarray) -> dict[str, float]:
+    return {f"{name}_{level}": float(np.percentile(values, level)) for level in (5, 95)}
 
 
 def last_negative(group: Cohort, visits: Sequence[float]) -> np.ndarray:
@@ -170,14 +176,14 @@ def last_negative(group: Cohort, visits: Sequence[float]) -> np.ndarray:
     return np.concatenate([[0.0], visits])[unbroken]
 
 
-def v31(load: Load) -> dict[str, float]:
+def v31(load: Load, n: int = 200) -> dict[str, float]:
     """Activity above which measured plasma Asn is below 0.5 umol/L (Schore 2019), IU/mL.
 
     The cohort of V30 without antibodies, every 6 h of the decline: `threshold` is the median of the patients' activities when
     Asn rises above 0.5 umol/L, `worst` the largest; `asn_at_0.02` and `asn_at_0.1` are medians of Asn at those activities.
     """
     days = np.arange(8, 4 * 56 + 1) / 4
-    group = cohort(load, "pegaspargase", pegaspargase_iv(), days)
+    group = cohort(load, "pegaspargase", pegaspargase_iv(), days, n=n)
     activity = group.activity / 1000
     at = {level: [np.interp(-level, -e, n) for e, n in zip(activity, group.asn, strict=True)] for level in (0.02, 0.1)}
     threshold = [np.interp(np.log(LLOQ), np.log(n + 1e-9), e) for e, n in zip(activity, group.asn, strict=True)]
@@ -186,23 +192,24 @@ def v31(load: Load) -> dict[str, float]:
         "worst": float(np.max(threshold)),
         "asn_at_0.02": float(np.median(at[0.02])),
         "asn_at_0.1": float(np.median(at[0.1])),
-    }
+    } | _percentiles("threshold", np.array(threshold))
 
 
-def v32(load: Load) -> dict[str, float]:
+def v32(load: Load, n: int = 200) -> dict[str, float]:
     """Days that plasma Asn stays undetectable in all patients after pegaspargase or calaspargase 2500 U/m^2 (Angiolillo 2014).
 
-    Trials of 50 patients drawn from 200 without and, 3.5 % of the time, from 100 with antibodies; visits on days 4, 11, 18 and 25
+    Trials of 50 patients drawn from n without and, 3.5 % of the time, from n/2 with antibodies; visits on days 4, 11, 18 and 25
     (inferred from the reports): the last one at which all are undetectable, median of 2000 trials, and the shares of trials in
     which it is day 11, and day 18 or later. A 25 means "at least 25", nobody was seen later. `half_life_ratio` is that of
     calaspargase over pegaspargase in one child, days 5-26.
     """
     visits, rng, found, half = (4, 11, 18, 25), np.random.default_rng(32), {}, {}
     for product, regimen in {"pegaspargase": pegaspargase_iv(), "calaspargase": calaspargase_iv()}.items():
-        groups = (cohort(load, product, regimen, visits, n=n, antibodies=share) for n, share in ((200, 0.0), (100, 1.0)))
+        groups = (cohort(load, product, regimen, visits, n=many, antibodies=share) for many, share in ((n, 0.0), (n // 2, 1.0)))
         well, silent = (last_negative(group, visits)[rng.integers(0, len(group.asn), (2000, 50))] for group in groups)
         trials = np.where(rng.random(well.shape) < SILENT, silent, well).min(axis=1)
         found[product[:3]] = float(np.median(trials))
+        found |= _percentiles(product[:3], trials)
         found[f"{product[:3]}_share_11"] = float((trials == 11).mean())
         found[f"{product[:3]}_share_18_or_later"] = float((trials >= 18).mean())
         run = simulate(load("body_pk", product), regimen, until="26 d")
@@ -233,37 +240,39 @@ def v33(load: Load) -> dict[str, float]:
     }
 
 
-def v34(load: Load) -> dict[str, float]:
+def v34(load: Load, n: int = 200) -> dict[str, float]:
     """CSF Asn before, 4 and 25 days after calaspargase 2500 U/m^2 IV (label), means, ug/mL."""
-    group = cohort(load, "calaspargase", calaspargase_iv(), (4, 25))
+    group = cohort(load, "calaspargase", calaspargase_iv(), (4, 25), n=n)
     per_umol = 132.12e-3  # ug/mL in 1 umol/L of asparagine
-    means = (group.csf_before.mean(), *group.csf.mean(axis=0))
-    return {name: float(per_umol * mean) for name, mean in zip(("before", "day_4", "day_25"), means, strict=True)}
+    found: dict[str, float] = {}
+    for name, values in zip(("before", "day_4", "day_25"), (group.csf_before, *group.csf.T), strict=True):
+        found |= {name: float(per_umol * values.mean())} | _percentiles(name, per_umol * values)
+    return found
 
 
-def v35(load: Load) -> dict[str, float]:
+def v35(load: Load, n: int = 200) -> dict[str, float]:
     """CSF Asn 11 days after the second of two doses of pegaspargase: fall (%) and share below 0.5 umol/L (%), Dutch study 2022.
 
     Doses on days 4 and 18 of induction are days 0 and 14 here; 1500 U/m^2 as in the Dutch protocols (the abstract names no
-    amount). `fall` is the median, as the abstract's other numbers; 200 children.
+    amount). `fall` is the median, as the abstract's other numbers.
     """
-    group = cohort(load, "pegaspargase", pegaspargase_iv("1500 U/m^2", second=True), (25,))
+    group = cohort(load, "pegaspargase", pegaspargase_iv("1500 U/m^2", second=True), (25,), n=n)
     csf = group.csf[:, 0]
     return {
         "fall": float(100 * (1 - np.median(csf / group.csf_before))),
         "left": float(100 * np.median(csf / group.csf_before)),
         "below_0.5": float(100 * (csf < 0.5).mean()),
         "correlation_with_activity": float(np.corrcoef(np.log(group.activity[:, 0]), np.log(csf))[0, 1]),
-    }
+    } | _percentiles("fall", 100 * (1 - csf / group.csf_before))
 
 
-def v36(load: Load) -> dict[str, float]:
+def v36(load: Load, n: int = 400) -> dict[str, float]:
     """Shares of CSF samples below 0.2 and from 1 umol/L on after pegaspargase 2500 U/m^2 twice (Rizzari 2019), %.
 
     Doses on days 12 and 26 of induction, samples on days 33 and 45: days 21 and 33 after the first dose, weighted by their
     numbers, 686 and 217. `low` and `high` are shares below 0.2 umol/L where activity is below 100 and from 1500 U/L on.
     """
-    group = cohort(load, "pegaspargase", pegaspargase_iv(second=True), (21, 33), n=400)
+    group = cohort(load, "pegaspargase", pegaspargase_iv(second=True), (21, 33), n=n)
     weight = np.broadcast_to([686.0, 217.0], group.csf.shape)
     depleted = group.csf < 0.2
 
@@ -279,7 +288,7 @@ def v36(load: Load) -> dict[str, float]:
     }
 
 
-def v38(load: Load) -> dict[str, float]:
+def v38(load: Load, n: int = 400) -> dict[str, float]:
     """Median CSF Asn during and after native E. coli enzyme 10000 U/m^2 IM three times a week (Woo 1999), umol/L.
 
     Nine doses in three weeks (Monday, Wednesday, Friday), 10 % with antibodies (assumed). `during` joins samples before the
@@ -288,13 +297,12 @@ def v38(load: Load) -> dict[str, float]:
     regimen = Regimen()
     for day in (0, 2, 4):
         regimen += Regimen.repeat("10000 U/m^2", "asnase_depot", "7 d", 3, start=f"{day} d")
-    group = cohort(load, "native_ecoli", regimen, (6.99, 13.99, 26, 53), n=400, antibodies=0.1)
-    return {
-        "before": float(np.median(group.csf_before)),
-        "during": float(np.median(group.csf[:, :2])),
-        "6_to_10_d": float(np.median(group.csf[:, 2])),
-        "over_30_d": float(np.median(group.csf[:, 3])),
-    }
+    group = cohort(load, "native_ecoli", regimen, (6.99, 13.99, 26, 53), n=n, antibodies=0.1)
+    parts = (group.csf_before, group.csf[:, :2], group.csf[:, 2], group.csf[:, 3])
+    found: dict[str, float] = {}
+    for name, values in zip(("before", "during", "6_to_10_d", "over_30_d"), parts, strict=True):
+        found |= {name: float(np.median(values))} | _percentiles(name, values)
+    return found
 
 
 def v40(load: Load) -> dict[str, float]:
@@ -325,18 +333,17 @@ def v43(load: Load) -> dict[str, float]:
     }
 
 
-def v44(load: Load) -> dict[str, float]:
+def v44(load: Load, n: int = 200) -> dict[str, float]:
     """Antibodies against pegaspargase: ratios, with over without, of clearance and of CSF Asn on day 21 (Panetta 2009: above 1).
 
-    One child, 2500 U/m^2 IV, antibodies from about day 7. Clearance is dose over AUC to day 21.
+    The same children with and without, 2500 U/m^2 IV, antibodies from about day 7; medians. Clearance is dose over AUC to day 21.
     """
-    times = np.linspace(0, 21 * 24, 1009)
-    without, with_ = (
-        simulate(load("body_pk", "pegaspargase", *more), pegaspargase_iv(), until=times[-1], times=times)
-        for more in ((), ("antibodies",))
-    )
-    area, less = (np.trapezoid(run["asnase_p"], run.t) for run in (without, with_))
-    return {
-        "clearance_ratio": float(area / less),
-        "csf_ratio": float(with_["asn_csf"][-1] / without["asn_csf"][-1]),
-    }
+    days = np.linspace(0, 21, 169)
+    without = cohort(load, "pegaspargase", pegaspargase_iv(), days, n=n, seed=1001)
+    with_ = cohort(load, "pegaspargase", pegaspargase_iv(), days, n=n, antibodies=1.0)  # drawn with seed 1 + 1000
+    area, less = (np.trapezoid(group.activity, days, axis=1) for group in (without, with_))
+    ratios = {"clearance_ratio": area / less, "csf_ratio": with_.csf[:, -1] / without.csf[:, -1]}
+    found: dict[str, float] = {}
+    for name, values in ratios.items():
+        found |= {name: float(np.median(values))} | _percentiles(name, values)
+    return found
