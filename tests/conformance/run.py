@@ -17,6 +17,7 @@ import numpy as np
 from nonmem import TIMES, V, more_scenarios, oral_model, scenarios
 from numpy.random import default_rng
 
+from asnsim.calibration import read_observations
 from asnsim.culture import precondition
 from asnsim.demo import dose_child
 from asnsim.dosing import Dose, Regimen
@@ -27,6 +28,8 @@ from asnsim.io.crosscheck import crosscheck
 from asnsim.io.nonmem import read_events
 from asnsim.library import list_overlays, load_model, read_overlay, read_parameters
 from asnsim.population import Children, Population, read_residual
+from asnsim.protocols import PROTOCOLS
+from asnsim.protocols.bench import Load
 from asnsim.records import predictions
 from asnsim.scale import simulate_many
 from asnsim.simulation import simulate
@@ -241,6 +244,22 @@ def population_cases() -> Iterator[Case]:
     two = Regimen.repeat("1500 U/m^2", "peg_1", "14 d", 2, duration="2 h", cap="3750 U")
     t, csf = run("pegaspargase", two, 600.0, np.arange(0.0, 601.0, 24.0))
     yield shown("V35 CSF fall on day 25, %", "85", 100 * (1 - csf["asn_csf"][:, -1] / csf["asn_csf"][:, 0]), 75, 100)
+    yield from _cohort_cases(2000)
+
+
+def _cohort_cases(n: int) -> Iterator[Case]:
+    """The dosing rows whose read-out is a number of a whole cohort, each by its own protocol with n patients."""
+    known = {observation.id: observation for observation in read_observations()}
+    for row in ("V31", "V32", "V34", "V36", "V38", "V44"):
+        read = PROTOCOLS[row](Load(), n=n)
+        for target in known[row].targets:
+            name, value = target.readout, read[target.readout]
+            band = f" ({read[f'{name}_5']:.3g} to {read[f'{name}_95']:.3g})" if f"{name}_5" in read else ""
+            agrees = target.agrees(value)
+            verdict = "" if agrees else " MISS, explained in models/misses.tsv" if row in explanations() else " MISS"
+            line = f"{row} {name}, {target.unit}: reported {target.reported}, simulated {value:.3g}{band}{verdict}"
+            print(f"populations: {line}")
+            yield line, lambda a=agrees, r=row: a or r in explanations()
 
 
 def forecast_cases() -> Iterator[Case]:
