@@ -44,6 +44,7 @@ _HOMES = {
     "list_recipes": "asnsim.library",
     "load_model": "asnsim.library",
     "map_estimate": "asnsim.fit.individual",
+    "mixture_estimate": "asnsim.fit.mixture",
     "measure": "asnsim.lcms",
     "oscillation_note": "asnsim.stability",
     "precondition": "asnsim.culture",

@@ -250,7 +250,7 @@ class _client:
 
                 raise MissingExtraError("dask", "cluster") from None
             try:
-                self.client = Client(self.address, timeout="10s")
+                self.client = Client(self.address, timeout="5s")
             except (OSError, ValueError) as error:
                 raise DataError(f"no Dask scheduler answers at '{self.address}' ({error})") from None
         return self.client
@@ -330,6 +330,9 @@ def forecast(
     ] = None,
     deplete: Annotated[bool, typer.Option("--deplete", help="Aim at plasma asparagine itself instead of activity.")] = False,
     probability: Annotated[float, typer.Option(min=0, max=1, help="Chance that is asked for.")] = 0.9,
+    antibodies: Annotated[
+        float, typer.Option(min=0, max=0.99, help="Share of patients who form antibodies; the samples say whether this one does.")
+    ] = 0.0,
     asn_error: Annotated[float, typer.Option(min=0, help="Relative residual error of measured asparagine.")] = 0.2,
     set_: Set = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same draws.")] = 1,
@@ -341,11 +344,10 @@ def forecast(
     import numpy as np
 
     from asnsim.dosing import Regimen, parse_dose
-    from asnsim.fit.individual import map_estimate
     from asnsim.population import Population, ResidualError, read_residual
     from asnsim.units import parse_time
 
-    model = model_of("body_pk", (product,), (), set_)
+    model = model_of("body_pk", (product, *(("antibodies",) if antibodies else ())), (), set_)
     past = Regimen(tuple(parse_dose(text) for text in given))
     samples = [_sample(text, model) for text in sample or ()]
     begin = max([*past.dose_times(), *(s.time for s in samples)])
@@ -358,14 +360,9 @@ def forecast(
     if csv and not next_:
         raise DataError("--csv writes the table of next doses; say with --next when one may be given")
     target = (_DEPLETED if deplete else _TARGET) if target is None else target
-    residual = {"asnase_p": read_residual(product), "asn_measured": ResidualError(prop=asn_error, add=0.1)}
     spread = {"Ra_asn": model.parameters["Ra_asn"].spread} if any(s.what != "asnase_p" for s in samples) or deplete else {}
-    one = map_estimate(model, Population.of(product, 1, omega=spread), past, samples, residual)
-    rows = [
-        (str(name if isinstance(name, str) else f"{name[0]}, dose {name[1]}"), float(z))
-        for name, z in zip(one.names, one.mode, strict=True)
-    ]
-    show_table(("effect", "standard deviations from typical"), rows, f"most probable patient, {len(samples)} samples")
+    residual = {"asnase_p": read_residual(product), "asn_measured": ResidualError(prop=asn_error, add=0.1)}
+    one = _estimate(model, Population.of(product, 1, antibodies=antibodies, omega=spread), past, samples, residual)
     end = start + wait
     grid = np.unique([*np.arange(0.0, end, 12.0), *(t + 2.0 for t in past.dose_times()), start, end])
     expected = one.forecast(past, end, grid, ("asnase_p", "asn_p"), seed=seed)
@@ -383,6 +380,23 @@ def forecast(
 
         plot_forecast(expected, "asnase_p", "U/L", samples, None if deplete else target, figure)
         wrote(figure)
+
+
+def _estimate(model, prior, past, samples, residual):
+    """Estimate a patient, with and without antibodies where the prior has some, and print what was found."""
+    from asnsim.fit.individual import map_estimate
+    from asnsim.fit.mixture import mixture_estimate
+
+    mixed = mixture_estimate(model, prior, past, samples, residual) if prior.antibodies else None
+    one = mixed.likely if mixed else map_estimate(model, prior, past, samples, residual)
+    rows = [
+        (str(name if isinstance(name, str) else f"{name[0]}, dose {name[1]}"), float(z))
+        for name, z in zip(one.names, one.mode, strict=True)
+    ]
+    if mixed:
+        typer.echo(f"antibodies: probability {mixed.probability:.3f} ({prior.antibodies:g} before the samples)")
+    show_table(("effect", "standard deviations from typical"), rows, f"most probable patient, {len(samples)} samples")
+    return mixed or one
 
 
 def _next_dose(

@@ -19,7 +19,10 @@ from asnsim.network import Network
 from asnsim.tables import models_folder, read_tsv
 from asnsim.units import unit
 
-__all__ = ["BLOCK", "Children", "Occasion", "Population", "ResidualError", "at_rest", "read_residual", "read_variability"]
+__all__ = [
+    "BLOCK", "Children", "Occasion", "Population", "ResidualError",
+    "antibody_columns", "at_rest", "read_residual", "read_variability",
+]  # fmt: skip
 
 #: Patients that are drawn together.
 BLOCK = 1000
@@ -330,11 +333,15 @@ class Population:
                 f"antibodies is {self.antibodies:g}, but model '{model.name}' has none; load it with overlay 'antibodies'"
             )
         affected = rng.random(n) < self.antibodies
-        first, last = self.onset
-        begin = (regimen.dose_times() or (0.0,))[0]
-        fold, onset = np.where(affected, model.value("ada_clearance_fold"), 1.0), 24.0 * rng.uniform(first, last, n)
-        growth = np.log(1 / model.value("ada_seed") - 1) / onset  # of the logistic curve; half of it `onset` after the dose
-        return {"ada_clearance_fold": fold, "ada_onset": onset, "ada": 1 / (1 + np.exp(growth * (begin + onset)))}
+        return antibody_columns(model, regimen, affected, rng.uniform(*self.onset, n))
+
+
+def antibody_columns(model: Network, regimen: Regimen, affected: np.ndarray, onset: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the constants of patients who form antibodies, or not; half are there `onset` days after the first dose."""
+    begin = (regimen.dose_times() or (0.0,))[0]
+    fold, onset = np.where(affected, model.value("ada_clearance_fold"), 1.0), 24.0 * onset
+    growth = np.log(1 / model.value("ada_seed") - 1) / onset  # of the logistic curve
+    return {"ada_clearance_fold": fold, "ada_onset": onset, "ada": 1 / (1 + np.exp(growth * (begin + onset)))}
 
 
 def at_rest(model: Network, sets: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from asnsim.dosing import Regimen
 from asnsim.errors import ModelError
 from asnsim.exposure import days_where
 from asnsim.fit.individual import Individual
+from asnsim.fit.mixture import Mixture
 from asnsim.network import Network
 from asnsim.population import Population
 from asnsim.scale import simulate_many
@@ -64,7 +65,7 @@ class Goal:
 
 
 def compare(
-    who: Individual | Population,
+    who: Individual | Mixture | Population,
     regimens: Mapping[object, Regimen],
     goal: Goal,
     *,
@@ -79,7 +80,7 @@ def compare(
 
     Parameters
     ----------
-    who : Individual or Population
+    who : Individual, Mixture or Population
         A patient known by samples, or a population; of the latter `model` must be given.
     regimens : mapping of label to Regimen
         Candidates, each whole: past doses included.
@@ -118,7 +119,7 @@ def compare(
 def _values(who, regimen: Regimen, goal: Goal, model, n: int, seed: int) -> np.ndarray:
     """The observable of the goal, runs that succeeded by times."""
     end = float(goal.times[-1])
-    if isinstance(who, Individual):
+    if not isinstance(who, Population):
         return who.forecast(regimen, end, goal.times, (goal.observable,), n, seed)[goal.observable]
     runs = simulate_many(model, who, regimen.before(end), end, observables=(goal.observable,), times=goal.times)
     return runs[goal.observable][runs.success]
@@ -132,7 +133,7 @@ def _share(met: np.ndarray) -> tuple[float, float, float]:
 
 
 def propose(
-    who: Individual | Population,
+    who: Individual | Mixture | Population,
     make: Callable[[float], Regimen],
     candidates: Sequence[float],
     goal: Goal | Callable[[float], Goal],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import signal
@@ -11,33 +10,12 @@ import sys
 import time
 
 import pytest
+from commands import good, is_png, rows, run
 from typer.testing import CliRunner
 
 from asnsim import cli
 from asnsim.errors import DataError
 from asnsim.units import parse_time
-
-
-def run(capsys, *arguments):
-    """Run the command line in this process; return exit code, stdout, stderr."""
-    code = cli.main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-def good(capsys, *arguments):
-    code, out, err = run(capsys, *arguments)
-    assert code == 0, err
-    return out
-
-
-def rows(path):
-    with path.open(newline="") as handle:
-        return list(csv.reader(handle))
-
-
-def is_png(path):
-    return path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
 def test_models(capsys, tmp_path):

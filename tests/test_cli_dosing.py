@@ -1,36 +1,13 @@
 """Commands about doses: tables, populations, forecasts; and the pictures they draw."""
 
-import csv
-
 import numpy as np
 import pandas as pd
 import pytest
+from commands import good, is_png, rows, run
 
-from asnsim import cli
 from asnsim.plots_dosing import plot_bands, plot_calendar, plot_response
 
 GIVEN = ("--given", "2500 U/m^2 into peg_1 over 2 h")
-
-
-def run(capsys, *arguments):
-    code = cli.main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-def good(capsys, *arguments):
-    code, out, err = run(capsys, *arguments)
-    assert code == 0, err
-    return out
-
-
-def rows(path):
-    with path.open(newline="") as handle:
-        return list(csv.reader(handle))
-
-
-def is_png(path):
-    return path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
 def test_population(capsys, tmp_path):
@@ -68,6 +45,9 @@ def test_forecast(capsys, tmp_path):
     assert chances == sorted(chances) and chances[0] < chances[-1]
     out = good(capsys, "forecast", "pegaspargase", *GIVEN, "--next", "14 d", "--deplete", "--target", 1)
     assert "Asn <= 1 umol/L from 15 to 28 d" in out
+    gone = ("--sample", "asnase_p=900 U/L at 4 d", "--sample", "asnase_p<5 U/L at 14 d")
+    out = good(capsys, "forecast", "pegaspargase", *GIVEN, *gone, "--next", "14 d", "--antibodies", 0.05)
+    assert "antibodies: probability 1.000 (0.05 before" in out and "ada_onset" in out and "none of these" in out
 
 
 def test_events(capsys, tmp_path):

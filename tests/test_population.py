@@ -10,6 +10,7 @@ from asnsim.dosing import Regimen
 from asnsim.errors import DataError, FitError, ModelError
 from asnsim.exposure import attainment, days_where, exposure, half_life
 from asnsim.fit.individual import Sample, map_estimate
+from asnsim.fit.mixture import mixture_estimate
 from asnsim.library import load_model
 from asnsim.population import BLOCK, Children, Occasion, Population, ResidualError, read_residual, read_variability
 from asnsim.regimens import Goal, compare, propose, switch_product
@@ -339,8 +340,43 @@ def test_a_forecast_is_of_what_was_given(peg):
     fit = map_estimate(peg, Population.of("pegaspargase", 1), TWO, [Sample(400.0, "asnase_p", 900.0)], {"asnase_p": read_residual("pegaspargase")})
     with pytest.raises(FitError, match="other doses up to 400 h"):
         fit.forecast(Regimen.repeat("250 U/m^2", "peg_1", "14 d", 2, duration="2 h", cap="3750 U"), 500.0, [500.0])
-    with pytest.raises(FitError, match="not estimated"):
+    with pytest.raises(FitError, match="say by antibodies whether"):
         map_estimate(peg, Population.of("pegaspargase", 1, antibodies=0.5), TWO, (), {})
+    with pytest.raises(FitError, match="load it with overlay 'antibodies'"):
+        map_estimate(peg, Population.of("pegaspargase", 1, antibodies=0.5), TWO, (), {}, antibodies=True)
+    with pytest.raises(FitError, match="needs one between 0 and 1"):
+        mixture_estimate(peg, Population.of("pegaspargase", 1), TWO, (), {})
+
+
+def test_evidence_is_that_of_a_closed_form(peg):
+    """A log-normal error on a quantity linear in one narrow effect: samples are normal around the typical one."""
+    population, error = Population(1, omega={"peg_CL_reference": 0.02}), {"asnase_p": ResidualError(log=0.05)}
+    typical = simulate(peg, ONE, 240.0, times=[240.0])["asnase_p"][-1]
+    up = simulate(peg.with_parameters(peg_CL_reference=peg.value("peg_CL_reference") * math.exp(0.02)), ONE, 240.0, times=[240.0])
+    ratio = (math.log(up["asnase_p"][-1] / typical) / 0.05) ** 2  # of the variances between patients and of measuring
+    for factor in (0.9, 1.0, 1.15):
+        one = map_estimate(peg, population, ONE, [Sample(240.0, "asnase_p", typical * factor)], error)
+        expected = -0.5 * (math.log(factor) / 0.05) ** 2 / (1 + ratio) - 0.5 * math.log(1 + ratio)
+        assert one.log_evidence(4000) == pytest.approx(expected, abs=0.02)
+
+
+def test_samples_tell_who_has_antibodies():
+    model, error = load_model("body_pk", "pegaspargase", "antibodies"), {"asnase_p": read_residual("pegaspargase")}
+    prior = Population.of("pegaspargase", 1, antibodies=0.1)
+    early = Sample(96.0, "asnase_p", 900.0)
+
+    def judged(*more):
+        return mixture_estimate(model, prior, ONE, (early, *more), error)
+
+    assert mixture_estimate(model, prior, ONE, (), error).probability == pytest.approx(0.1)
+    usual, low, gone = (judged(s) for s in (Sample(336.0, "asnase_p", 550.0), Sample(336.0, "asnase_p", 150.0), Sample(336.0, "asnase_p", 5.0, True)))
+    assert usual.probability < 0.02 < low.probability < 0.98 < gone.probability
+    assert usual.likely is usual.without and gone.likely is gone.affected and gone.affected.names[-1] == "ada_onset"
+    ends = [fit.forecast(ONE, 504.0, [504.0], n=200)["asnase_p"] for fit in (usual, low, gone)]
+    assert [len(values) for values in ends] == [200, 200, 200]
+    assert np.median(ends[0]) > 2 * np.median(ends[1]) > 20 * np.median(ends[2])
+    goal = Goal("asnase_p", 504.0, 504.0, at_least=100.0)
+    assert compare(usual, {1: ONE}, goal).probability[0] > 0.9 > 0.1 > compare(gone, {1: ONE}, goal).probability[0]
 
 
 def test_antibodies_count_from_the_first_dose():

@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import log_ndtr
+from scipy.special import gammaln, log_ndtr, logsumexp, ndtr
 
 from asnsim.dosing import Regimen
 from asnsim.ensemble import simulate_sets
 from asnsim.errors import FitError, ModelError
 from asnsim.network import Network
-from asnsim.population import Population, ResidualError, at_rest
+from asnsim.population import Population, ResidualError, antibody_columns, at_rest
 from asnsim.solvers import Rodas5P
 from asnsim.units import parse_time
 
@@ -27,6 +27,8 @@ _STEP = 0.05  # of a standard deviation of the prior, for differences
 _MOST_STEPS = 40
 _DEGREES = 6  # of freedom of the proposal
 _WIDER = 1.15
+_ROUNDS = 5  # of draws
+_ENOUGH = 0.15  # of the draws must matter
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +112,15 @@ class Individual:
     samples : tuple of Sample
     residual : mapping of str to ResidualError
     names : tuple
-        Effects: a constant, or a pair of an occasion constant and its occasion.
+        Effects: a constant, or a pair of an occasion constant and its occasion; ``'ada_onset'`` last where antibodies are formed.
     mode : ndarray, shape (p,)
         Most probable effects, in standard deviations of the prior.
     covariance : ndarray, shape (p, p)
         At the mode, in the same unit.
     objective : float
         Minus the logarithm of prior times likelihood at the mode, without constants.
+    antibodies : bool or None
+        Whether the patient is taken to form antibodies; None where the population has none.
     """
 
     model: Network
@@ -128,6 +132,7 @@ class Individual:
     mode: np.ndarray
     covariance: np.ndarray
     objective: float
+    antibodies: bool | None = None
 
     @property
     def _last(self) -> float:
@@ -150,7 +155,12 @@ class Individual:
                 kappa[key] = self.population.iov[key[0]] * z[:, known[key]]
             elif seed is not None:
                 kappa[key] = self.population.iov[key[0]] * rng.normal(size=n)
-        return at_rest(self.model, self.population.with_effects(self.model, regimen, n, eta, kappa, until=until))
+        sets = self.population.with_effects(self.model, regimen, n, eta, kappa, until=until)
+        if self.antibodies is not None:
+            first, last = self.population.onset
+            onset = first + (last - first) * (ndtr(z[:, -1]) if self.antibodies else np.full(n, 0.5))
+            sets |= antibody_columns(self.model, regimen, np.full(n, self.antibodies), onset)
+        return at_rest(self.model, sets)
 
     def _predicted(self, z: np.ndarray) -> np.ndarray:
         """Predicted samples (n, n_samples)."""
@@ -180,23 +190,54 @@ class Individual:
         FitError
             If the proposal misses the posterior (an effective size below 20).
         """
-        p = len(self.mode)
-        rng, many = np.random.default_rng([seed, 11]), max(2 * n, 400)
-        if not p or not self.samples:
-            return rng.normal(size=(n, p)), float(n)
-        root = _WIDER * np.linalg.cholesky(self.covariance)
-        normal, spread = rng.normal(size=(many, p)), rng.chisquare(_DEGREES, size=many) / _DEGREES
-        standard = normal / np.sqrt(spread)[:, None]
-        z = self.mode + standard @ root.T
-        target = -0.5 * np.sum(z**2, axis=1) - self._misfit(self._predicted(z))
-        proposal = -0.5 * (_DEGREES + p) * np.log1p(np.sum(standard**2, axis=1) / _DEGREES)
-        weight = np.exp(target - proposal - np.max(target - proposal))
-        weight /= weight.sum()
-        size = float(1 / np.sum(weight**2))
-        if size < 20:
-            raise FitError(f"the draws around the most probable patient miss the posterior (effective size {size:.0f} of {many})")
-        places = np.searchsorted(np.cumsum(weight), (np.arange(n) + rng.random()) / n).clip(max=many - 1)
+        if not len(self.mode) or not self.samples:
+            return np.random.default_rng([seed, 11]).normal(size=(n, len(self.mode))), float(n)
+        z, log_weight, rng = self._proposed(max(2 * n, 400), seed)
+        size = _size(log_weight)
+        if not size >= 20:
+            many = f"effective size {size:.0f} of {len(z)}"
+            raise FitError(f"the draws around the most probable patient miss the posterior ({many})")
+        weight = np.exp(log_weight - np.max(log_weight))
+        places = np.searchsorted(np.cumsum(weight / weight.sum()), (np.arange(n) + rng.random()) / n).clip(max=len(z) - 1)
         return z[rng.permutation(places)], size
+
+    def _proposed(self, many: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
+        """Draws (many, p), logarithms of prior times likelihood over their density, and the generator to go on with.
+
+        From around the mode; where few of them matter, from around those that do, and again.
+        """
+        p, rng = len(self.mode), np.random.default_rng([seed, 11])
+        centre, root = self.mode, _WIDER * np.linalg.cholesky(self.covariance)
+        for _ in range(_ROUNDS):
+            normal, spread = rng.normal(size=(many, p)), rng.chisquare(_DEGREES, size=many) / _DEGREES
+            standard = normal / np.sqrt(spread)[:, None]
+            z = centre + standard @ root.T
+            target = -0.5 * np.sum(z**2, axis=1) - 0.5 * p * np.log(2 * np.pi) - self._misfit(self._predicted(z))
+            density = -0.5 * (_DEGREES + p) * np.log1p(np.sum(standard**2, axis=1) / _DEGREES) - np.log(np.diag(root)).sum()
+            density += gammaln((_DEGREES + p) / 2) - gammaln(_DEGREES / 2) - 0.5 * p * np.log(_DEGREES * np.pi)
+            log_weight = target - density
+            if not np.isfinite(log_weight).any() or _size(log_weight) >= _ENOUGH * many:
+                break
+            power = 1.0  # flattens the weights until enough draws have one
+            while _size(power * log_weight) < _ENOUGH * many:
+                power *= 0.8
+            weight = np.exp(power * (log_weight - log_weight.max()))
+            centre = weight @ z / weight.sum()
+            covariance = np.cov(z.T, aweights=weight).reshape(p, p) + 1e-6 * np.eye(p)
+            root = _WIDER * np.linalg.cholesky(covariance)
+        return z, log_weight, rng
+
+    def log_evidence(self, n: int = 800, seed: int = 1) -> float:
+        """Return the logarithm of the likelihood integrated over the prior, without the constants of the samples.
+
+        By importance sampling from the proposal of `draws`.
+        """
+        if not self.samples:
+            return 0.0
+        if not len(self.mode):
+            return float(-self._misfit(self._predicted(self.mode[None]))[0])
+        _, log_weight, _ = self._proposed(n, seed)
+        return float(logsumexp(log_weight) - np.log(n))
 
     def forecast(
         self,
@@ -237,6 +278,12 @@ class Individual:
         return Forecast(runs.t, runs.observables, runs.values[runs.success], self.residual, seed)
 
 
+def _size(log_weight: np.ndarray) -> float:
+    """Effective number of weighted draws."""
+    weight = np.exp(log_weight - np.max(log_weight))
+    return float(weight.sum() ** 2 / np.sum(weight**2))
+
+
 def _just_before(time: float) -> float:
     """A sample taken at the time of a dose is taken before it."""
     return time * (1 - 1e-9)
@@ -269,6 +316,8 @@ def map_estimate(
     regimen: Regimen,
     samples: Sequence[Sample],
     residual: Mapping[str, ResidualError],
+    *,
+    antibodies: bool | None = None,
 ) -> Individual:
     """Find the most probable effects of a patient.
 
@@ -284,6 +333,9 @@ def map_estimate(
         What was measured; none gives the prior.
     residual : mapping of str to ResidualError
         Of everything that was measured.
+    antibodies : bool, optional
+        Whether the patient forms antibodies, where a share of the population does; the day of their onset is then an effect.
+        `asnsim.mixture_estimate` weighs both.
 
     Returns
     -------
@@ -303,13 +355,17 @@ def map_estimate(
             raise FitError(f"the sample of '{sample.what}' at {sample.time:g} h is {sample.value:g}; give a positive one or blq")
         if not (error.log or error.prop or error.add):
             raise FitError(f"the residual error of '{sample.what}' is zero")
-    if population.antibodies or population.uncertainty:
-        raise FitError("antibodies and uncertainty of a population are not estimated; take a prior without them")
+    if population.uncertainty:
+        raise FitError("uncertainty of a population is not estimated; take a prior without it")
+    if (antibodies is None) != (not population.antibodies):
+        raise FitError("say by antibodies whether the patient forms any where a share of the population does, and only there")
+    if antibodies is not None and "ada_clearance_fold" not in model.parameters:
+        raise FitError(f"model '{model.name}' has no antibodies; load it with overlay 'antibodies'")
     last = samples[-1].time if samples else 0.0
     past = _before(regimen, last)
-    names = (*population.omega, *population.occasions_of(past, last))
+    names = (*population.omega, *population.occasions_of(past, last), *(("ada_onset",) if antibodies else ()))
     p = len(names)
-    blank = Individual(model, population, past, samples, residual, names, np.zeros(p), np.eye(p), 0.0)
+    blank = Individual(model, population, past, samples, residual, names, np.zeros(p), np.eye(p), 0.0, antibodies)
     return _search(blank) if samples and p else blank
 
 
