@@ -375,6 +375,8 @@ class Batch:
     truth : tuple of mapping
         Latent values of a simulated batch, one mapping per injection and analyte; empty for real batches and for every batch
         that was read.
+    failures : tuple of (str, str)
+        Vials of the sequence whose file could not be read, with the reason.
     """
 
     name: str
@@ -383,6 +385,7 @@ class Batch:
     method: str = ""
     method_text: str = ""
     truth: tuple[Mapping, ...] = field(default=(), repr=False)
+    failures: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self):
         names = [injection.sample.name for injection in self.injections]

@@ -423,7 +423,8 @@ def read_batch(folder: str | Path, progress: Callable[[int, int], None] | None =
     Raises
     ------
     DataError
-        If there is nothing to read, a file named in the sequence is missing, or a file is damaged.
+        If there is nothing to read, or no file of the sequence can be read. A file that is missing or damaged while others are
+        sound stands in the batch's `failures`.
     """
     folder = Path(folder)
     if folder.is_file():
@@ -441,18 +442,23 @@ def read_batch(folder: str | Path, progress: Callable[[int, int], None] | None =
         samples = [Sample(Path(name).stem, inj_number=index, file=name) for index, name in enumerate(names, start=1)]
     if not samples:
         raise DataError(f"{folder}: holds no mzML file and no sequence.csv; name the folder of a batch")
-    injections = []
+    injections, failures = [], []
     for done, sample in enumerate(samples, start=1):
-        if not (folder / sample.file).is_file():
-            raise DataError(
-                f"{folder.name}/sequence.csv names '{sample.file}', which is not in the folder; restore it or remove its row"
-            )
-        injections.append(Injection(sample, read_mzml(folder / sample.file)))
+        try:
+            if not (folder / sample.file).is_file():
+                raise DataError(
+                    f"{folder.name}/sequence.csv names '{sample.file}', which is not in the folder; restore it or remove its row"
+                )
+            injections.append(Injection(sample, read_mzml(folder / sample.file)))
+        except DataError as error:
+            failures.append((sample.name, str(error)))
         if progress is not None:
             progress(done, len(samples))
+    if not injections:
+        raise DataError(failures[0][1])
     nominal = _nominal(folder / "concentrations.csv", [sample.name for sample in samples])
     method = folder / "method.toml"
-    if not method.is_file():
-        return Batch(folder.name, tuple(injections), nominal)
-    name = str(read_toml(method).get("name", ""))
-    return Batch(folder.name, tuple(injections), nominal, name, method.read_text(encoding="utf-8"))
+    name, text = "", ""
+    if method.is_file():
+        name, text = str(read_toml(method).get("name", "")), method.read_text(encoding="utf-8")
+    return Batch(folder.name, tuple(injections), nominal, name, text, failures=tuple(failures))

@@ -4,9 +4,10 @@
 latent value goes into the batch's truth table, which is written beside the data and never read by the quantifier.
 """
 
+from asnsim.lcms.faults import Faults, parse_faults
 from asnsim.lcms.measure import measure
 from asnsim.lcms.protocol import Protocol
 from asnsim.lcms.sampling import film_after_washes
 from asnsim.lcms.separation import emg
 
-__all__ = ["Protocol", "emg", "film_after_washes", "measure"]
+__all__ = ["Faults", "Protocol", "emg", "film_after_washes", "measure", "parse_faults"]

@@ -15,6 +15,7 @@ from asnsim.lcms.assays import assay, draw_bias
 from asnsim.lcms.design import numbered, sequence, standards
 from asnsim.lcms.detection import Channels, acquire, conditions
 from asnsim.lcms.draws import Draws
+from asnsim.lcms.faults import Faults
 from asnsim.lcms.preparation import Vial, prepare, prepare_standard, waited
 from asnsim.lcms.protocol import MATRICES, Protocol
 from asnsim.lcms.sampling import collect_cells, collect_liquid, known_pools, moment
@@ -89,7 +90,9 @@ def _standards(protocol: Protocol, n_unknown: int, seed: int | None) -> tuple[di
     return groups, nominal
 
 
-def _truth(vial: Vial, position: int, protocol: Protocol, injected: tuple, carried: tuple, state: object) -> list[dict]:
+def _truth(
+    vial: Vial, position: int, protocol: Protocol, injected: tuple, carried: tuple, state: object, fault: str
+) -> list[dict]:
     rows = []
     for i, analyte in enumerate(protocol.analytes):
         rows.append(
@@ -97,6 +100,7 @@ def _truth(vial: Vial, position: int, protocol: Protocol, injected: tuple, carri
                 "sample_name": vial.sample.name,
                 "inj_number": position,
                 "analyte": analyte.id,
+                "fault": fault,
                 **{
                     name: math.nan
                     for name in ("pool", "at_quench", "n_in", "n_film", "recovery", "cells", "vial_light", "vial_heavy")
@@ -126,6 +130,7 @@ def measure(
     noise: bool = True,
     progress: Callable[[int, int], None] | None = None,
     experiment: str = "run",
+    faults: Faults | None = None,
 ) -> Batch:
     """Take samples of a run, prepare them and acquire a whole LC-MS/MS batch.
 
@@ -149,6 +154,8 @@ def measure(
         Called with (done, total) after each injection.
     experiment : str
         Name carried through the sequence.
+    faults : Faults, optional
+        What goes wrong; the truth table says to whom.
 
     Returns
     -------
@@ -158,7 +165,8 @@ def measure(
     Raises
     ------
     DataError
-        If no time is given, replicates is not positive, or the run has no pool that the method measures.
+        If no time is given, replicates is not positive, the run has no pool that the method measures, or a fault is told of a
+        vial that is not in the batch.
     """
     times = tuple(float(t) for t in np.atleast_1d(np.asarray(times, dtype=float)))
     if not times or replicates < 1 or len(set(times)) < len(times):
@@ -173,6 +181,10 @@ def measure(
     unknowns = _unknowns(run, plan, protocol, times, replicates, root, experiment)
     groups, nominal = _standards(protocol, len(unknowns), root)
     order = sequence(groups, unknowns, Draws(root, _ORDER))
+    faults = faults or Faults()
+    if faults.carry_over == faults.carry_over:
+        protocol = protocol.with_bench(injection={"carry_over": faults.carry_over})
+    order = faults.applied(order, protocol.bench["wash"]["leak_per_min"], protocol.bench["preparation"]["is_unlabelled"])
     channels, injection = Channels.of(protocol), protocol.bench["injection"]
     held = (np.zeros(len(protocol.analytes)), np.zeros(len(protocol.analytes)))
     injections, truth = [], []
@@ -189,7 +201,9 @@ def measure(
             )
         injections.append(Injection(numbered(vial.sample, position), traces))
         truth += [
-            row for row in _truth(vial, position, protocol, held, carried, state) if wanted is None or row["analyte"] in wanted
+            row
+            for row in _truth(vial, position, protocol, held, carried, state, faults.said(vial.sample.name))
+            if wanted is None or row["analyte"] in wanted
         ]
         if progress is not None:
             progress(position, len(order))

@@ -11,9 +11,10 @@ from asnsim.errors import DataError, suggest
 
 __all__ = ["ExternalLine", "Method"]
 
-_WEIGHTS = ("1", "1/x", "1/x^2")
+_WEIGHTS = ("1/x^2", "1/x", "1")  # the preferred first
+_ORDERS = {"linear": (1,), "quadratic": (2,), "auto": (1, 2)}
 _CALIBRATION = {
-    "linear": ("model", "weighting"),
+    **dict.fromkeys(_ORDERS, ("model", "weighting")),
     "external": ("model", "source", "line_uncertainty", "intercept_uncertainty", "repeatability", "lines"),
 }
 _UNITS = {"cell_volume": "umol/L", "protein": "nmol/mg", "dna": "nmol/ug"}
@@ -47,8 +48,10 @@ class Method:
         Detector dead time, s; 0 leaves intensities as they are.
     label_purity : float
         Atom fraction of the label.
-    weighting : str
-        ``1``, ``1/x`` or ``1/x^2``.
+    weightings : tuple of str
+        Among ``1``, ``1/x`` and ``1/x^2`` the curve is chosen by its error at the LLOQ and the QCs; one where it is prescribed.
+    orders : tuple of int
+        The same: 1 for a line, 2 for a quadratic.
     lines : mapping of str to ExternalLine
         Published lines; empty when the batch brings its own calibrators.
     line_uncertainty, intercept_uncertainty, repeatability : float
@@ -74,7 +77,8 @@ class Method:
     spray: float
     dead_time: float = 0.0
     label_purity: float = 1.0
-    weighting: str = "1/x^2"
+    weightings: tuple[str, ...] = ("1/x^2",)
+    orders: tuple[int, ...] = (1,)
     lines: Mapping[str, ExternalLine] = field(default_factory=dict)
     line_uncertainty: float = 0.0
     intercept_uncertainty: float = 0.0
@@ -118,17 +122,17 @@ class Method:
         check_keys(data, template, path, required=False)
         acquisition, calibration = data.get("acquisition", {}), data.get("calibration", {})
         weighting = calibration.get("weighting", "1/x^2")
-        if weighting not in _WEIGHTS:
-            raise DataError(f"{path.name}: weighting '{weighting}' is not one of {', '.join(_WEIGHTS)}")
+        if weighting not in (*_WEIGHTS, "auto"):
+            raise DataError(f"{path.name}: weighting '{weighting}' is not one of {', '.join(_WEIGHTS)}, auto")
         model = calibration.get("model", "linear")
-        if model not in ("linear", "external"):
-            raise DataError(f"{path.name}: calibration model '{model}' is not one of linear, external")
+        if model not in _CALIBRATION:
+            raise DataError(f"{path.name}: calibration model '{model}' is not one of {', '.join(_CALIBRATION)}")
         for key in calibration:
             if key not in _CALIBRATION[model]:
                 raise DataError(
                     f"{path.name}: [calibration] '{key}' is not known{suggest(key, _CALIBRATION[model]) or '; remove it'}"
                 )
-        if model == "linear":
+        if model in _ORDERS:
             check_keys(data, {"rules": template["rules"]}, path, required=True)
         normalisation = data.get("normalisation", {})
         by = normalisation.get("by", "cell_volume")
@@ -156,7 +160,8 @@ class Method:
             need("noise", "spray"),
             acquisition.get("dead_time_ns", 0.0) * 1e-9,
             acquisition.get("label_purity", 1.0),
-            weighting,
+            _WEIGHTS if weighting == "auto" else (weighting,),
+            _ORDERS.get(model, (1,)),
             lines,
             calibration.get("line_uncertainty", 0.0),
             calibration.get("intercept_uncertainty", 0.0),

@@ -36,7 +36,7 @@ class Scale:
     shared: dict[str, float]
 
 
-def scale_of(sample: Sample, method: Method) -> Scale:
+def scale_of(sample: Sample, method: Method, unit: str = "umol/L") -> Scale:
     """Return the scale of a sample.
 
     Cells: the amount n = x D V_aliquot/recovery is divided by N V_cell f_water (a concentration), by mg protein or by ug DNA.
@@ -48,6 +48,8 @@ def scale_of(sample: Sample, method: Method) -> Scale:
         Dilution and side assays.
     method : Method
         Normalisation and uncertainties.
+    unit : str
+        Of the calibrators.
 
     Raises
     ------
@@ -55,13 +57,15 @@ def scale_of(sample: Sample, method: Method) -> Scale:
         If the side assay that the method normalises by was not done, or the matrix is unknown.
     """
     if sample.type != "Unknown" or not sample.matrix:
-        return Scale(sample.dilution_factor, "umol/L", 0.0, {})
+        return Scale(sample.dilution_factor, unit, 0.0, {})
     if sample.matrix not in SUFFIX:
         raise DataError(f"sample '{sample.name}': matrix '{sample.matrix}' is not one of {', '.join(SUFFIX)}")
     stock = {"stock": method.shared.get("stock", 0.0)}
     diluting = method.per_sample.get("pipetting", 0.0) if sample.dilution_factor != 1.0 else 0.0
     if sample.matrix != "cells":
-        return Scale(sample.dilution_factor, "umol/L", diluting, stock)
+        return Scale(sample.dilution_factor, unit, diluting, stock)
+    if unit != "umol/L":
+        raise DataError(f"sample '{sample.name}': amounts in cells need calibrators in umol/L, not {unit}; convert them")
     amount = sample.dilution_factor * method.aliquot / sample.recovery  # umol per umol/L
     if method.normalise_by == "cell_volume":
         water = _assay(sample.cell_count, sample, "cell_count") * _assay(sample.cell_volume_pL, sample, "cell_volume_pL") * 1e-12

@@ -10,106 +10,25 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 
-from asnsim.chromatogram import Analyte, Batch, Injection
+from asnsim.chromatogram import Batch, Sample
 from asnsim.errors import DataError
-from asnsim.quantify.calibration import Line, fit_two_component
-from asnsim.quantify.isotopes import mixing_matrix, unmix
+from asnsim.peaktable import PeakTable
+from asnsim.quantify.calibration import Line, choose_curve
+from asnsim.quantify.integration import integrate_batch, rows_of_table
 from asnsim.quantify.method import Method
-from asnsim.quantify.normalise import scale_of
-from asnsim.quantify.peaks import Peak, integrate, locate, match
+from asnsim.quantify.normalise import Scale, scale_of
+from asnsim.quantify.replicates import odd_replicates
 from asnsim.quantify.result import Quantification, SharedTerm
 from asnsim.quantify.rules import check_calibrators, check_carry_over, check_qcs, flag_rows, range_of
 
 __all__ = ["quantify"]
 
 
-def _row(
-    injection: Injection, analyte: Analyte, method: Method, mixing: np.ndarray, standards: dict[str, Analyte]
-) -> dict | None:
-    """Integrate one analyte of one vial; None if its channel was not acquired."""
-    quantifier = match(injection, analyte.transition("quantifier"))
-    if quantifier is None:
-        return None
-    own = match(injection, analyte.transition("IS"))
-    window = locate(own, analyte.transition("IS"), method)
-    light, qualifier = integrate(quantifier, window, method), analyte.transition("qualifier")
-    heavy = integrate(own, window, method) if own is not None else None
-    if heavy is not None:
-        (n_light, n_heavy), covariance = unmix(
-            np.array([light.area, heavy.area]), np.array([light.variance, heavy.variance]), mixing
-        )
-    else:
-        n_light, n_heavy, covariance = light.area, math.nan, np.diag([light.variance, math.nan])
-    other = method.internal_standard(analyte.id)
-    if other != analyte.id:  # a published line may use another analyte's standard
-        transition = standards[other].transition("IS")
-        trace = match(injection, transition)
-        heavy = integrate(trace, locate(trace, transition, method), method) if trace is not None else None
-        n_heavy, covariance = (
-            (heavy.area, np.diag([covariance[0, 0], heavy.variance]))
-            if heavy
-            else (math.nan, np.diag([covariance[0, 0], math.nan]))
-        )
-    trace = match(injection, qualifier) if qualifier is not None else None
-    second = integrate(trace, window, method) if trace is not None else None
-    ratio, variance = math.nan, math.nan
-    if n_heavy > 3.0 * math.sqrt(covariance[1, 1]):
-        ratio = n_light / n_heavy
-        g = np.array([1.0, -ratio]) / n_heavy
-        variance = float(g @ covariance @ g)
-    sample = injection.sample
-    return {
-        "sample": sample.name,
-        "sample_type": sample.type,
-        "inj_number": sample.inj_number,
-        "experiment": sample.experiment,
-        "time_h": sample.time_h,
-        "matrix": sample.matrix,
-        "replicate": sample.replicate,
-        "level": sample.level,
-        "analyte": analyte.id,
-        "nominal": math.nan,
-        "area": n_light,
-        "area_sd": math.sqrt(covariance[0, 0]),
-        "is_area": n_heavy,
-        "ratio": ratio,
-        "ratio_sd": math.sqrt(variance),
-        **_ion_ratio(light, second),
-        "rt_s": window.apex,
-        "found": window.found,
-        "saturated": light.saturated or bool(heavy and heavy.saturated),
-    }
-
-
-def _ion_ratio(light: Peak, second: Peak | None) -> dict[str, float]:
-    if second is None or light.area <= 3.0 * math.sqrt(light.variance):
-        return {"ion_ratio": math.nan, "ion_ratio_sd": math.nan}
-    ratio = second.area / light.area
-    return {"ion_ratio": ratio, "ion_ratio_sd": math.sqrt(second.variance + ratio**2 * light.variance) / light.area}
-
-
-def _integrate_all(batch: Batch, method: Method, progress: Callable[[int, int], None] | None) -> pd.DataFrame:
-    mixing = {analyte.id: mixing_matrix(analyte, method.label_purity) for analyte in method.analytes}
-    by_id = {analyte.id: analyte for analyte in method.analytes}
-    wanted = [analyte for analyte in method.analytes if not method.lines or analyte.id in method.lines]
-    rows = []
-    for done, injection in enumerate(batch.injections, start=1):
-        found = (_row(injection, analyte, method, mixing[analyte.id], by_id) for analyte in wanted)
-        rows += [row for row in found if row is not None]
-        if progress is not None:
-            progress(done, len(batch.injections))
-    if not rows:
-        raise DataError(
-            f"batch '{batch.name}': no trace fits a transition of {method.name}; is it the method these files were acquired with?"
-        )
-    return pd.DataFrame.from_records(rows)
-
-
-def _missing(table: pd.DataFrame, batch: Batch) -> list[str]:
+def _missing(table: pd.DataFrame, samples: tuple[Sample, ...], failed: set[str]) -> list[str]:
     """Say which vials lack a trace that others of their kind have: such a row would vanish in silence."""
     notes = []
     for (kind, matrix), group in table.groupby(["sample_type", "matrix"], sort=False):
-        vials = [i.sample.name for i in batch.injections if (i.sample.type, i.sample.matrix) == (kind, matrix)]
+        vials = [sample.name for sample in samples if (sample.type, sample.matrix) == (kind, matrix) and sample.name not in failed]
         for analyte, rows in group.groupby("analyte", sort=False):
             lacking = [name for name in vials if name not in set(rows["sample"])]
             if lacking:
@@ -119,34 +38,36 @@ def _missing(table: pd.DataFrame, batch: Batch) -> list[str]:
     return notes
 
 
-def _lines(table: pd.DataFrame, batch: Batch, method: Method) -> dict[str, Line]:
+def _lines(table: pd.DataFrame, name: str, method: Method) -> tuple[dict[str, Line], list[str]]:
+    """Curve of every analyte, and why an analyte has none."""
     if method.lines:
         out = {}
-        for name, line in method.lines.items():
+        for analyte, line in method.lines.items():
             u = (method.intercept_uncertainty * line.intercept, method.line_uncertainty * line.slope)
-            out[name] = Line(line.intercept, line.slope, np.diag(np.square(u)), math.nan, 0.0, method.repeatability)
-        return out
-    lines = {}
-    for name, rows in table.groupby("analyte", sort=False):
+            out[analyte] = Line(line.intercept, line.slope, np.diag(np.square(u)), math.nan, 0.0, method.repeatability)
+        return out, []
+    lines, reasons = {}, []
+    for analyte, rows in table.groupby("analyte", sort=False):
         usable = rows[np.isfinite(rows["ratio"]) & (rows["nominal"] > 0)]
         standards, qcs = usable[usable["sample_type"] == "Standard"], usable[usable["sample_type"] == "QC"]
         if len(standards) < 3:
-            raise DataError(
-                f"batch '{batch.name}', {name}: {len(standards)} usable calibrators; "
+            reasons.append(
+                f"batch '{name}', {analyte}: {len(standards)} usable calibrators; "
                 f"the method {method.name} calibrates within the batch and needs Standard "
                 "samples with nominal values in concentrations.csv (or a method with published lines)"
             )
-        lines[name] = fit_two_component(
-            standards["nominal"].to_numpy(),
-            standards["ratio"].to_numpy(),
-            method.weighting,
-            qcs["nominal"].to_numpy(),
-            qcs["ratio"].to_numpy(),
-        )
-    return lines
+            continue
+        points = (part[column].to_numpy() for part in (standards, qcs) for column in ("nominal", "ratio"))
+        try:
+            lines[analyte] = choose_curve(*points, method.weightings, method.orders)
+        except DataError as error:
+            reasons.append(f"batch '{name}', {analyte}: {error}")
+    if not lines:
+        raise DataError(reasons[0])
+    return lines, reasons
 
 
-def _nominal(table: pd.DataFrame, batch: Batch) -> pd.Series:
+def _nominal(table: pd.DataFrame, batch: Batch | PeakTable) -> pd.Series:
     """Look up prepared concentrations; one amount of internal standard for all vials is what makes ratios comparable."""
     for name in set(table["analyte"]):
         amounts = {item.IS_actual_concentration for item in batch.nominal if item.analyte == name}
@@ -160,51 +81,81 @@ def _nominal(table: pd.DataFrame, batch: Batch) -> pd.Series:
     return pd.Series([known.get(key, math.nan) for key in zip(table["sample"], table["analyte"], strict=True)], index=table.index)
 
 
+def _scales(samples: tuple[Sample, ...], method: Method, unit: str) -> tuple[dict[str, Scale], list[str]]:
+    """Scale of every vial, and why a vial has none."""
+    scales, reasons = {}, []
+    for sample in samples:
+        try:
+            scales[sample.name] = scale_of(sample, method, unit)
+        except DataError as error:
+            scales[sample.name] = Scale(math.nan, unit, 0.0, {})
+            reasons.append(str(error))
+    if reasons and not any(scale.factor == scale.factor for scale in scales.values()):
+        raise DataError(reasons[0])
+    return scales, reasons
+
+
+def _variance(line: Line, sd: float, published: bool) -> Callable[[float], float]:
+    """Variance of one response at x.
+
+    A published line says nothing about today's counting noise; a line of the batch has it in its calibrators, but a suppressed or
+    weak vial may count worse.
+    """
+    if published:
+        return lambda x: sd**2 + float(line.variance(x))
+    return lambda x: max(float(line.variance(x)), sd**2)
+
+
 def _errors(
-    table: pd.DataFrame, batch: Batch, method: Method, lines: dict[str, Line]
-) -> tuple[pd.DataFrame, np.ndarray, tuple[SharedTerm, ...], np.ndarray]:
+    table: pd.DataFrame, scales: dict[str, Scale], method: Method, lines: dict[str, Line], confidence: float
+) -> tuple[pd.DataFrame, np.ndarray, tuple[SharedTerm, ...]]:
     """Back-calculate, normalise and split the error of every row into what is its own and what it shares."""
-    scales = {injection.sample.name: scale_of(injection.sample, method) for injection in batch.injections}
-    samples = {name: index for index, name in enumerate(scales)}
-    n, ids = len(table), list(lines)
+    places = {name: index for index, name in enumerate(scales)}
+    n, ids, size = len(table), list(lines), max(line.order for line in lines.values()) + 1
     x, value, independent, df = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.inf)
-    curve = np.zeros((n, 2))
-    group, sample_group, own = np.full(n, -1), np.full(n, -1), np.zeros(n)
+    curve, own, lower, upper = np.zeros((n, size)), np.zeros(n), np.full(n, np.nan), np.full(n, np.nan)
+    group, sample_group = np.full(n, -1), np.full(n, -1)
     causes = {cause: np.zeros(n) for scale in scales.values() for cause in scale.shared}
-    units = []
-    for index, (name, analyte, ratio, sd) in enumerate(
-        zip(table["sample"], table["analyte"], table["ratio"], table["ratio_sd"], strict=True)
-    ):
-        line, scale = lines[analyte], scales[name]
-        units.append(scale.unit)
-        if not math.isfinite(ratio):
+    keys = zip(table["sample"], table["analyte"], table["ratio"], table["ratio_sd"], strict=True)
+    for index, (name, analyte, ratio, sd) in enumerate(keys):
+        if analyte not in lines or not math.isfinite(ratio):
             continue
-        x[index] = (ratio - line.intercept) / line.slope
+        line, scale = lines[analyte], scales[name]
+        x[index] = line.back(ratio)
+        if not math.isfinite(x[index]):
+            continue
         value[index] = scale.factor * x[index]
-        fitted = float(line.variance(x[index]))
-        if method.lines:
-            variance = sd**2 + fitted  # a published line says nothing about today's counting noise
-        else:  # calibrators carry the same noise as unknowns, but a suppressed or weak vial may count worse
-            variance = max(fitted, sd**2)
-            df[index] = line.df_at(x[index]) if fitted >= sd**2 else math.inf
-        independent[index] = variance * (scale.factor / line.slope) ** 2
-        root = np.linalg.cholesky(line.covariance + 1e-30 * np.eye(2))
-        curve[index] = scale.factor * line.gradient(x[index]) @ root
-        group[index], sample_group[index] = ids.index(analyte), samples[name]
+        variance_at = _variance(line, sd, bool(method.lines))
+        variance = variance_at(x[index])
+        if not method.lines:
+            df[index] = line.df_at(x[index]) if float(line.variance(x[index])) >= sd**2 else math.inf
+        independent[index] = variance * (scale.factor / line.slope_at(x[index])) ** 2
+        root = np.linalg.cholesky(line.covariance + 1e-30 * np.eye(line.order + 1))
+        curve[index, : line.order + 1] = scale.factor * line.gradient(x[index]) @ root
+        group[index], sample_group[index] = ids.index(analyte), places[name]
         own[index] = scale.per_sample * value[index]
         for cause, relative in scale.shared.items():
             causes[cause][index] = relative * value[index]
+        rest = own[index] ** 2 + sum(column[index] ** 2 for column in causes.values())
+        total = independent[index] + curve[index] @ curve[index] + rest
+        q = _quantile(confidence, df[index] * (total / independent[index]) ** 2 if independent[index] > 0 else math.inf)
+        low, high = line.interval(ratio, variance_at, q)
+        lower[index], upper[index] = (
+            value[index] + sign * math.hypot(scale.factor * (edge - x[index]), q * math.sqrt(rest))
+            for sign, edge in ((-1.0, low), (1.0, high))
+        )
     everyone = np.where(group >= 0, 0, -1)
     # stock solutions are made per analyte; volume, recovery and assays hit all analytes alike
-    terms = [
-        SharedTerm("curve", group, curve[:, 0]),
-        SharedTerm("curve", group, curve[:, 1]),
-        SharedTerm("sample", sample_group, own),
-    ]
+    terms = [SharedTerm("curve", group, column) for column in curve.T] + [SharedTerm("sample", sample_group, own)]
     terms += [SharedTerm(cause, group if cause == "stock" else everyone, loading) for cause, loading in causes.items()]
-    total = independent + sum(term.loading**2 for term in terms)
-    table = table.assign(concentration=x, value=value, unit=units, sd=np.sqrt(total))
-    return table, independent, tuple(terms), df
+    sd = np.sqrt(independent + sum(term.loading**2 for term in terms))
+    units = [scales[name].unit for name in table["sample"]]
+    return table.assign(concentration=x, value=value, unit=units, sd=sd, lower=lower, upper=upper), independent, tuple(terms)
+
+
+def _quantile(confidence: float, df: float) -> float:
+    level = 0.5 + confidence / 2
+    return float(t.ppf(level, max(df, 1.0))) if math.isfinite(df) else float(norm.ppf(level))
 
 
 def _judge(table: pd.DataFrame, method: Method) -> tuple[list, list[str]]:
@@ -231,7 +182,7 @@ def _judge(table: pd.DataFrame, method: Method) -> tuple[list, list[str]]:
 
 
 def quantify(
-    batch: Batch,
+    batch: Batch | PeakTable,
     method: str | Path | Method = "hilic_mrm",
     confidence: float = 0.95,
     progress: Callable[[int, int], None] | None = None,
@@ -240,8 +191,8 @@ def quantify(
 
     Parameters
     ----------
-    batch : Batch
-        Real or simulated; its truth table, if any, is not looked at.
+    batch : Batch or PeakTable
+        Real or simulated; its truth table, if any, is not looked at. Of a peak table the areas are taken as they are.
     method : str, Path or Method
         Transitions, integration, calibration, uncertainties and rules.
     confidence : float
@@ -252,36 +203,40 @@ def quantify(
     Returns
     -------
     Quantification
+        What could not be read, calibrated or normalised stands in its `failures` and notes; the rest is quantified.
 
     Raises
     ------
     DataError
-        If no trace fits, a channel is ambiguous, there are too few calibrators, or a needed side assay is missing.
+        If nothing can be quantified: no trace fits, no analyte can be calibrated, a channel is ambiguous in every vial.
 
     Notes
     -----
-    The interval is value +- q sd, with Student's q at the effective degrees of freedom of Welch and Satterthwaite, because the
-    noise variance is estimated from the batch's own calibrators and QCs.
+    The interval holds what the response does not contradict (`Line.interval`: Fieller's, with the variance that belongs to each
+    concentration), widened by the errors of dilution and normalisation. Student's quantile is taken at the effective degrees of
+    freedom of Welch and Satterthwaite, because the noise variance is estimated from the batch's own calibrators and QCs.
     """
     if not 0.0 < confidence < 1.0:
         raise DataError(f"confidence {confidence} is not between 0 and 1; write 0.95")
     method = Method.load(method)
-    table = _integrate_all(batch, method, progress)
+    if isinstance(batch, PeakTable):
+        samples, unit, acquired = batch.samples, batch.unit, ""
+        table, failures = rows_of_table(batch), []
+    else:
+        samples, unit, acquired = tuple(injection.sample for injection in batch.injections), "umol/L", batch.method
+        table, failures = integrate_batch(batch, method, progress)
+        failures = [*batch.failures, *failures]
     table["nominal"] = _nominal(table, batch)
-    lines = _lines(table, batch, method)
-    table, independent, shared, df = _errors(table, batch, method, lines)
-    total = table["sd"].to_numpy() ** 2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        effective = np.where(np.isfinite(df), df * (total / independent) ** 2, np.inf)
-    quantile = np.where(
-        np.isfinite(effective), t.ppf(0.5 + confidence / 2, np.maximum(effective, 1.0)), norm.ppf(0.5 + confidence / 2)
-    )
-    table["lower"], table["upper"] = table["value"] - quantile * table["sd"], table["value"] + quantile * table["sd"]
+    lines, uncalibrated = _lines(table, batch.name, method)
+    scales, unscaled = _scales(samples, method, unit)
+    table, independent, shared = _errors(table, scales, method, lines, confidence)
     checks, flags = _judge(table, method)
-    table["flags"] = flags
-    notes = _missing(table, batch)
-    if batch.method and batch.method != method.name:
-        notes.append(f"note: the batch says it was acquired with {batch.method} but is quantified with {method.name}")
+    odd = odd_replicates(table, independent, shared, method.rules)
+    table["flags"] = ["; ".join(filter(None, (flag, more))) for flag, more in zip(flags, odd, strict=True)]
+    notes = [f"note: not quantified: {reason}" for reason in (*uncalibrated, *unscaled)]
+    notes += _missing(table, samples, {name for name, _ in failures})
+    if acquired and acquired != method.name:
+        notes.append(f"note: the batch says it was acquired with {acquired} but is quantified with {method.name}")
     if method.lines:
         notes.append(
             f"note: calibrated with published lines ({method.line_source}); their uncertainty is assumed: "
@@ -289,4 +244,4 @@ def quantify(
             f"{100 * method.repeatability:.0f} % repeatability, "
             "plus counting and spray noise"
         )
-    return Quantification(batch.name, table, lines, tuple(checks), tuple(notes), independent, shared)
+    return Quantification(batch.name, table, lines, tuple(checks), tuple(notes), independent, shared, tuple(failures))

@@ -60,6 +60,8 @@ class Quantification:
         Variance of each row that it shares with no other.
     shared : tuple of SharedTerm
         What rows share.
+    failures : tuple of (str, str)
+        Vials that could not be read, or an analyte in them, with the reason.
     """
 
     batch: str
@@ -69,6 +71,7 @@ class Quantification:
     notes: tuple[str, ...]
     independent: np.ndarray
     shared: tuple[SharedTerm, ...]
+    failures: tuple[tuple[str, str], ...] = ()
 
     @property
     def report(self) -> list[str]:
@@ -80,11 +83,15 @@ class Quantification:
             ("pass" if check.passed else "flag" if _flags_only(check) else "FAIL", check.sentence) for check in self.checks
         ]
         ordered = sorted(verdict, key=lambda item: ("FAIL", "flag", "pass").index(item[0]))
-        return [f"{word}: {sentence}" for word, sentence in ordered] + list(self.notes)
+        lost = [f"FAIL: injection '{name}' could not be used: {reason}" for name, reason in self.failures]
+        return lost + [f"{word}: {sentence}" for word, sentence in ordered] + list(self.notes)
 
     @property
     def passed(self) -> bool:
-        """Whether calibrators and QCs of every analyte are accepted (carry-over flags samples instead of failing the run)."""
+        """Whether calibrators and QCs of every analyte are accepted.
+
+        Carry-over flags samples instead of failing the run; an injection that could not be used is reported and does not fail it.
+        """
         return all(check.passed for check in self.checks if not _flags_only(check))
 
     def __str__(self) -> str:

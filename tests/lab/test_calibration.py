@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import t
 
 from asnsim.errors import DataError
-from asnsim.quantify.calibration import fit_line, fit_two_component, reml
+from asnsim.quantify.calibration import Line, choose_curve, fit_line, fit_two_component, reml
 from asnsim.tables import read_csv
 
 # Massart et al. 1997, Handbook of Chemometrics and Qualimetrics A, examples 1 (p. 175) and 3 (p. 188, means of five)
@@ -52,7 +52,7 @@ def test_two_component_variance_is_found():
     rng = np.random.default_rng(5)
     x = np.repeat(np.geomspace(0.5, 500.0, 8), 60)
     y = 0.2 + 0.05 * x + rng.normal(size=x.size) * np.hypot(0.004, 0.04 * 0.05 * x)
-    additive, proportional = reml(x, y, 0.05)
+    additive, proportional = reml(x, y, 0.05 * x)
     assert additive == pytest.approx(0.004, rel=0.2)
     assert proportional == pytest.approx(0.04, rel=0.1)
 
@@ -119,3 +119,77 @@ def test_inverse_equals_monte_carlo():
     x = (50.0 + line.sigma * rng.standard_normal(200_000) - beta[:, 0]) / beta[:, 1]
     _, u = line.inverse(50.0, line.sigma**2)
     assert np.std(x) == pytest.approx(u, rel=0.02) and math.isfinite(u)
+
+
+# ---- quadratics, the choice of a curve, Fieller's interval -----------------------------------------------------------------
+def test_a_quadratic_is_found_and_undone():
+    rng, x = np.random.default_rng(3), np.repeat(np.geomspace(0.5, 500.0, 8), 3)
+    truth = 0.01 + 0.05 * x - 2e-5 * x**2
+    line = fit_two_component(x, truth, "1/x^2", np.array([]), np.array([]), order=2)
+    assert (line.intercept, line.slope, line.curvature) == pytest.approx((0.01, 0.05, -2e-5), rel=1e-8)
+    assert line.back(line.response(321.0)) == pytest.approx(321.0, rel=1e-12)
+    assert math.isnan(line.back(100.0)), "above the vertex no concentration gives the response"
+    fits = [
+        fit_two_component(x, truth * rng.lognormal(0, 0.02, x.size), "1/x^2", np.array([]), np.array([]), order=2).back(20.0)
+        for _ in range(200)
+    ]
+    noisy = fit_two_component(x, truth * rng.lognormal(0, 0.02, x.size), "1/x^2", np.array([]), np.array([]), order=2)
+    assert noisy.inverse(20.0, 0.0)[1] == pytest.approx(np.std(fits), rel=0.35)
+
+
+def test_weighted_quadratic_is_that_of_polyfit():
+    rng, x = np.random.default_rng(4), np.geomspace(1.0, 100.0, 12)
+    y = (1.0 + 2.0 * x - 0.003 * x**2) * rng.lognormal(0, 0.03, 12)
+    line = fit_two_component(x, y, "1/x", np.array([]), np.array([]), order=2)
+    assert (line.curvature, line.slope, line.intercept) == pytest.approx(tuple(np.polyfit(x, y, 2, w=x**-0.5)), rel=1e-8)
+
+
+def test_the_curve_is_chosen_where_it_matters():
+    rng, x, qc = np.random.default_rng(11), np.repeat(np.geomspace(0.5, 500.0, 8), 2), np.repeat([1.5, 16.0, 375.0], 3)
+
+    def noisy(c, bend):
+        return (0.05 * c - bend * c**2) * rng.lognormal(0, 0.02, np.size(c))
+
+    every = (("1/x^2", "1/x", "1"), (1, 2))
+    straight = choose_curve(x, noisy(x, 0.0), qc, noisy(qc, 0.0), *every)
+    bent = choose_curve(x, noisy(x, 3e-5), qc, noisy(qc, 3e-5), *every)
+    assert (straight.order, straight.weighting) == (1, "1/x^2") and bent.order == 2
+    with pytest.raises(DataError, match="does not rise"):
+        choose_curve(x, -x, qc, -qc, *every)
+
+
+def test_interval_is_fiellers_closed_form():
+    """One variance for all x: the roots of a quadratic (Fieller 1954)."""
+    line, q, y = fit_line(*MASSART_1), 2.5, 15.0
+    c = line.covariance
+    A, B, C = (
+        line.slope**2 - q**2 * c[1, 1],
+        -2 * (line.slope * (y - line.intercept) + q**2 * c[0, 1]),
+        (y - line.intercept) ** 2 - q**2 * (line.sigma**2 + c[0, 0]),
+    )
+    roots = sorted(np.roots([A, B, C]))
+    found = line.interval(y, lambda x: line.sigma**2, q)
+    assert found == pytest.approx(roots, rel=1e-8)
+    assert abs(sum(found) / 2 - line.back(y)) > 0.1, "not symmetric"
+
+
+def test_interval_is_open_where_the_curve_says_nothing():
+    flat = Line(1.0, 0.1, np.diag([0.01, 0.04]), 0.1)
+    lower, upper = flat.interval(2.0, lambda x: 0.01, 2.0)
+    assert math.isinf(lower) or math.isinf(upper)
+
+
+def test_fiellers_interval_covers_near_the_lloq():
+    rng, x = np.random.default_rng(12), np.repeat(np.geomspace(0.5, 500.0, 8), 2)
+
+    def noisy(c):
+        return 0.01 + 0.05 * c + rng.normal(size=np.shape(c)) * np.hypot(0.008, 0.03 * 0.05 * c)
+
+    inside = []
+    for _ in range(300):
+        qc = np.repeat([1.5, 16.0, 375.0], 2)
+        line = fit_two_component(x, noisy(x), "1/x^2", qc, noisy(qc))
+        response = float(noisy(0.5))
+        lower, upper = line.interval(response, line.variance, t.ppf(0.975, line.df_at(line.back(response))))
+        inside.append(lower <= 0.5 <= upper)
+    assert 0.92 <= np.mean(inside) <= 0.985

@@ -174,7 +174,11 @@ def test_wrong_files_get_one_clear_sentence(tmp_path, kind, words):
 def test_missing_file_of_a_sequence_is_named(tmp_path):
     folder = write_batch(batch(), tmp_path / "out")
     (folder / "2.mzML").unlink()
-    with pytest.raises(DataError, match="names '2.mzML', which is not in the folder"):
+    back = read_batch(folder)
+    assert [name for name, _ in back.failures] == ["cells, 1"] and "names '2.mzML', which is not in the folder" in back.failures[0][1]
+    assert len(back) == 1
+    (folder / "1.mzML").write_text("no mzML")
+    with pytest.raises(DataError, match="1.mzML"):
         read_batch(folder)
 
 

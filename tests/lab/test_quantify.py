@@ -194,8 +194,10 @@ def test_wrong_method_is_refused(noisy):
 
 def test_missing_side_assay_is_named(noisy):
     injections = tuple(replace(item, sample=replace(item.sample, cell_count=math.nan)) for item in noisy.injections)
-    with pytest.raises(DataError, match="cell_count is missing in the sequence"):
-        quantify(replace(noisy, injections=injections))
+    result = quantify(replace(noisy, injections=injections))
+    assert any("not quantified" in line and "cell_count is missing in the sequence" in line for line in result.report)
+    values = unknowns(result).groupby("matrix")["value"]
+    assert values.apply(lambda column: column.isna().all())["cells"] and values.apply(lambda column: column.notna().all())["medium"]
 
 
 def test_truth_is_not_used(noisy):
@@ -219,6 +221,64 @@ def test_different_amounts_of_internal_standard_are_refused(noisy):
     nominal = (replace(noisy.nominal[0], IS_actual_concentration=7.0), *noisy.nominal[1:])
     with pytest.raises(DataError, match="internal standard concentrations from 5 to 7"):
         quantify(replace(noisy, nominal=nominal))
+
+
+def test_one_analyte_without_calibrators_leaves_the_other(culture):
+    batch = measure(culture(), Protocol.load("hilic_mrm").with_analytes("asn", "gln"), [0.0], 2, seed=5)
+    result = quantify(replace(batch, nominal=tuple(item for item in batch.nominal if item.analyte == "asn")))
+    assert set(result.calibration) == {"asn"} and any("gln: 0 usable calibrators" in line for line in result.report)
+    values = unknowns(result).groupby("analyte")["value"]
+    assert values.count()["asn"] == 4 and values.count()["gln"] == 0
+    assert set(result.measurements().table["observable"]) == {"asn_c", "asn_e"}
+
+
+def test_an_ambiguous_vial_is_listed_and_the_rest_quantified(noisy):
+    injections = list(noisy.injections)
+    place = next(k for k, item in enumerate(injections) if item.sample.type == "Unknown")
+    twice = (*injections[place].chromatograms, injections[place].chromatograms[0])
+    injections[place] = replace(injections[place], chromatograms=twice)
+    result = quantify(replace(noisy, injections=tuple(injections)))
+    name = injections[place].sample.name
+    assert [lost for lost, _ in result.failures] == [name] and "fits" in result.report[0] and name in result.report[0]
+    assert len(unknowns(result)) == 11
+    everywhere = tuple(replace(item, chromatograms=(*item.chromatograms, item.chromatograms[0])) for item in injections[:3])
+    with pytest.raises(DataError, match="give transitions or retention windows"):
+        quantify(replace(noisy, injections=everywhere))
+
+
+# ---- replicates --------------------------------------------------------------------------------------------------------------
+def scaled(batch, name, factor):
+    """The batch with all light traces of one vial scaled, as after a wrong dilution."""
+    change = [
+        replace(item, chromatograms=tuple(
+            replace(trace, intensity=trace.intensity * (1.0 if "IS" in trace.native_id else factor)) for trace in item.chromatograms
+        )) if item.sample.name == name else item
+        for item in batch.injections
+    ]  # fmt: skip
+    return replace(batch, injections=tuple(change))
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+@pytest.mark.parametrize("matrix", ["cells", "medium"])
+def test_a_vial_that_differs_from_its_replicates_is_flagged(noisy, matrix, factor):
+    rows = unknowns(quantify(scaled(noisy, f"run_t2_{matrix}_2", factor)))
+    odd = set(rows["sample"][rows["flags"].str.contains("differs from its replicates")])
+    assert odd == {f"run_t2_{matrix}_2"}
+
+
+def test_of_two_replicates_that_disagree_both_are_flagged(culture):
+    batch = measure(culture(POOLS), ASN, [0.0], 2, seed=6)
+    rows = unknowns(quantify(scaled(batch, "run_t1_medium_1", 3.0)))
+    odd = set(rows["sample"][rows["flags"].str.contains("differs")])
+    assert odd == {"run_t1_medium_1", "run_t1_medium_2"}
+
+
+def test_sound_replicates_are_left_alone(culture):
+    flagged = total = 0
+    for seed in range(25):
+        flags = unknowns(quantify(measure(culture(POOLS), ASN, [0.0, 1.0], 4, seed=seed)))["flags"]
+        flagged, total = flagged + flags.str.contains("differs").sum(), total + len(flags)
+    assert total == 400 and flagged <= 3
 
 
 def test_another_method_than_stated_is_noted(noisy):
