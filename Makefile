@@ -6,7 +6,7 @@ EXTRAS ?= lab,cluster,dev
 STAMP  := $(VENV)/.make-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint conformance calibrate validate bench bench-peers pages lock wheel clean
+.PHONY: help setup demo test lint conformance conformance-lab calibrate validate bench bench-peers pages lock wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ test: lint ## lint, then all tests
 
 conformance: $(STAMP) ## long suites; one TOTAL line each
 	$(BIN)/python tests/conformance/run.py
+
+conformance-lab: $(STAMP) ## the laboratory's round trip, judged line by line
+	$(BIN)/python tests/conformance/lab.py
 
 calibrate: $(STAMP) ## fit the models' weakly known numbers to the calibrate observations; writes them into models/ (a quarter of an hour)
 	$(BIN)/asnsim calibrate --write

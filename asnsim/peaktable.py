@@ -27,7 +27,7 @@ class PeakTable:
         In the order they were injected.
     areas : pandas.DataFrame
         Columns `COLUMNS`, one row per sample and analyte: quantifier and internal standard area, retention time in s, qualifier
-        over quantifier; nan where not known. A peak that was not found has area 0 or nan.
+        over quantifier; nan where not known. A peak that was not found has area 0 or nan; a negative area is taken as it is.
     nominal : tuple of Nominal
         Prepared concentrations of calibrators and QCs, all in `unit`.
     unit : str
@@ -55,10 +55,3 @@ class PeakTable:
         if double.any():
             row = self.areas[double].iloc[0]
             raise DataError(f"peak table '{self.name}': {row['analyte']} of sample '{row['sample']}' is there twice")
-        negative = self.areas[(self.areas[["area", "is_area"]] < 0).any(axis=1)]
-        if len(negative):
-            row = negative.iloc[0]
-            raise DataError(
-                f"peak table '{self.name}': {row['analyte']} of sample '{row['sample']}' has a negative area; "
-                "integrate again or leave the cell empty"
-            )

@@ -35,6 +35,8 @@ def integrate_batch(
     DataError
         If no trace fits the method, or nothing can be integrated.
     """
+    if not method.analytes:
+        raise DataError(f"{method.name} has no transitions; it is for tables of areas, name the method of these chromatograms")
     mixing = {analyte.id: mixing_matrix(analyte, method.label_purity) for analyte in method.analytes}
     by_id = {analyte.id: analyte for analyte in method.analytes}
     wanted = [analyte for analyte in method.analytes if not method.lines or analyte.id in method.lines]
@@ -129,15 +131,23 @@ def _ion_ratio(light: Peak, second: Peak | None) -> dict[str, float]:
     return {"ion_ratio": ratio, "ion_ratio_sd": math.sqrt(second.variance + ratio**2 * light.variance) / light.area}
 
 
-def rows_of_table(peaks: PeakTable) -> pd.DataFrame:
-    """Return the rows of areas that another program integrated; their own counting noise is not known.
+def rows_of_table(peaks: PeakTable) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+    """Return the rows of areas that another program integrated, and what cannot be used of them, with the reason.
 
-    An area without an internal standard area gives no ratio. A peak whose retention time is missing counts as not found.
+    Their counting noise is not known. Without an area of the internal standard above 0 there is no ratio.
+
+    Raises
+    ------
+    DataError
+        If there is no area.
     """
     vials = {sample.name: sample for sample in peaks.samples}
-    rows = []
+    rows, failures = [], []
     for row in peaks.areas.itertuples(index=False):
         ratio = row.area / row.is_area if row.is_area > 0 else math.nan
+        for what, area in (("area", row.area), ("internal standard area", row.is_area)):
+            if area < 0 and vials[row.sample].type in ("Unknown", "Standard", "QC"):  # a blank's may well be
+                failures.append((row.sample, f"{row.analyte} has a negative {what}, {area:g}; look at its integration"))
         rows.append(
             {
                 **_vial(vials[row.sample]),
@@ -157,4 +167,4 @@ def rows_of_table(peaks: PeakTable) -> pd.DataFrame:
         )
     if not rows:
         raise DataError(f"peak table '{peaks.name}' has no area; nothing can be quantified")
-    return pd.DataFrame.from_records(rows)
+    return pd.DataFrame.from_records(rows), failures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ _CALIBRATION = {
     **dict.fromkeys(_ORDERS, ("model", "weighting")),
     "external": ("model", "source", "line_uncertainty", "intercept_uncertainty", "repeatability", "lines"),
 }
+_INTEGRATION = ("fwhm_s", "left_fwhm", "right_fwhm", "flank_s", "smooth_s")
 _UNITS = {"cell_volume": "umol/L", "protein": "nmol/mg", "dna": "nmol/ug"}
 
 
@@ -38,7 +40,7 @@ class Method:
     name : str
         Method name.
     analytes : tuple of Analyte
-        Transitions and formulas.
+        Transitions and formulas; none where areas come from elsewhere.
     fwhm, left, right, flank, smooth : float
         Expected peak width (s), window edges (in FWHM from the apex), baseline stretch (s), smoothing before the apex is
         located (s).
@@ -117,7 +119,8 @@ class Method:
                 )
             return data[section][key]
 
-        analytes = method_analytes(data, path)
+        for_areas = "transitions" not in data and "rules" in data  # integrated elsewhere: nothing to match or integrate
+        analytes = () if for_areas else method_analytes(data, path)
         template = {name: section for name, section in load_method("hilic_mrm")[0].items() if name != "calibration"}
         check_keys(data, template, path, required=False)
         acquisition, calibration = data.get("acquisition", {}), data.get("calibration", {})
@@ -151,13 +154,8 @@ class Method:
         return cls(
             data.get("name", path.stem),
             analytes,
-            need("integration", "fwhm_s"),
-            need("integration", "left_fwhm"),
-            need("integration", "right_fwhm"),
-            need("integration", "flank_s"),
-            need("integration", "smooth_s"),
-            need("noise", "poisson_factor"),
-            need("noise", "spray"),
+            *(math.nan if for_areas else need("integration", key) for key in _INTEGRATION),
+            *(math.nan if for_areas else need("noise", key) for key in ("poisson_factor", "spray")),
             acquisition.get("dead_time_ns", 0.0) * 1e-9,
             acquisition.get("label_purity", 1.0),
             _WEIGHTS if weighting == "auto" else (weighting,),

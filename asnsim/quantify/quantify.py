@@ -28,7 +28,7 @@ def _missing(table: pd.DataFrame, samples: tuple[Sample, ...], failed: set[str])
     """Say which vials lack a trace that others of their kind have: such a row would vanish in silence."""
     notes = []
     for (kind, matrix), group in table.groupby(["sample_type", "matrix"], sort=False):
-        vials = [sample.name for sample in samples if (sample.type, sample.matrix) == (kind, matrix) and sample.name not in failed]
+        vials = [one.name for one in samples if (one.type, one.matrix) == (kind, matrix) and one.name not in failed]
         for analyte, rows in group.groupby("analyte", sort=False):
             lacking = [name for name in vials if name not in set(rows["sample"])]
             if lacking:
@@ -221,7 +221,7 @@ def quantify(
     method = Method.load(method)
     if isinstance(batch, PeakTable):
         samples, unit, acquired = batch.samples, batch.unit, ""
-        table, failures = rows_of_table(batch), []
+        table, failures = rows_of_table(batch)
     else:
         samples, unit, acquired = tuple(injection.sample for injection in batch.injections), "umol/L", batch.method
         table, failures = integrate_batch(batch, method, progress)

@@ -60,25 +60,38 @@ def odd_replicates(
 
 
 def _odd(places: pd.DataFrame, value: np.ndarray, independent: np.ndarray, own: np.ndarray, chance: float) -> list[str]:
-    """Names of the vials of one group that are odd; places has shape (n_vials, n_analytes)."""
-    n = len(places)
+    """Names of the vials of one group that are odd, the worst first; places has shape (n_vials, n_analytes)."""
+    out: list[str] = []
+    while len(places) > 1:
+        chances = _chances(places.to_numpy(float), value, independent, own)
+        if not chances.min() < chance:
+            break
+        if len(places) == 2:
+            return out + list(places.index)
+        worst = places.index[int(np.argmin(chances))]
+        out.append(worst)
+        places = places.drop(index=worst)  # a wrong vial moves the median: the others are judged without it
+    return out
+
+
+def _chances(grid: np.ndarray, value: np.ndarray, independent: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Chance of each vial to lie as far from the median as it does; 1 where nothing can be said."""
+    n, known = len(grid), np.isfinite(grid)
     spread = 1.0 + _MEDIAN.get(n, math.pi / (2 * n)) - 2.0 / n  # variance of one less the median of all
-    grid = places.to_numpy(float)
-    known = np.isfinite(grid)
     index = np.where(known, grid, 0).astype(int)
     values, noise = (np.where(known, column[index], np.nan) for column in (value, independent))
+    sound = np.isfinite(values).any(axis=0)
+    known, index, values, noise = known[:, sound], index[:, sound], values[:, sound], noise[:, sound]
     middle, noise = np.nanmedian(values, axis=0), np.nanmedian(noise, axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         relative = np.nan_to_num(np.where(known, own[index] / value[index], 0.0), posinf=0.0, neginf=0.0)
-    out = []
-    for name, row, has, share in zip(places.index, values, known, relative, strict=True):
+    out = np.ones(n)
+    for place, (row, has, share) in enumerate(zip(values, known, relative, strict=True)):
         loading = share[has] * middle[has]  # of the group: a wrong vial must not excuse itself by its own size
         covariance = spread * (np.diag(noise[has]) + np.outer(loading, loading))
-        distance = (row - middle)[has]
         scale = np.sqrt(np.diag(covariance))
         if not has.any() or not np.all(scale > 0):
             continue
-        correlation = covariance / np.outer(scale, scale)
-        if chi2.sf(distance / scale @ np.linalg.solve(correlation, distance / scale), int(has.sum())) < chance:
-            out.append(name)
+        z = (row - middle)[has] / scale
+        out[place] = chi2.sf(z @ np.linalg.solve(covariance / np.outer(scale, scale), z), int(has.sum()))
     return out

@@ -83,7 +83,7 @@ class Quantification:
             ("pass" if check.passed else "flag" if _flags_only(check) else "FAIL", check.sentence) for check in self.checks
         ]
         ordered = sorted(verdict, key=lambda item: ("FAIL", "flag", "pass").index(item[0]))
-        lost = [f"FAIL: injection '{name}' could not be used: {reason}" for name, reason in self.failures]
+        lost = [f"FAIL: injection '{name}': {reason}" for name, reason in self.failures]
         return lost + [f"{word}: {sentence}" for word, sentence in ordered] + list(self.notes)
 
     @property

@@ -28,7 +28,7 @@ def edited(folder, name, old, new):
         ("qc_bias =", "# qc_bias =", r"\[rules\] qc_bias is missing"),
         ("spray = { value = 0.103,", 'spray = { value = "much",', "spray is 'much'; it must be a number"),
         ("cell_count = {", "cell_counts = {", "'cell_counts' is not known; did you mean 'cell_count'"),
-        ('"1/x^2"', '"1/x2"', "weighting '1/x2' is not one of 1, 1/x, 1/x"),
+        ('"1/x^2"', '"1/x2"', "weighting '1/x2' is not one of 1/x"),
         ('by = "cell_volume"', 'by = "cells"', "normalisation by 'cells' is not one of"),
         ('model = "linear"', 'model = "cubic"', "calibration model 'cubic' is not one of"),
         ('weighting = "1/x^2"', 'weights = "1/x^2"', r"\[calibration\] 'weights' is not known"),
