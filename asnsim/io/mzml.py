@@ -44,7 +44,7 @@ SEQUENCE = (
     "recovery",
 )
 CONCENTRATIONS = ("sample_name", "analyte", "actual_concentration", "IS_actual_concentration", "concentration_units")
-SAMPLE_TYPES = ("Unknown", "Standard", "QC", "Blank", "Double Blank", "Zero", "Solvent")
+SAMPLE_TYPES = ("Unknown", "Standard", "QC", "Blank", "Double Blank", "Zero", "Solvent", "Matrix")
 # words of other programs (MassHunter, midar) for the same types
 SYNONYMS = {
     "sample": "Unknown",

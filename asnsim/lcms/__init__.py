@@ -5,9 +5,9 @@ latent value goes into the batch's truth table, which is written beside the data
 """
 
 from asnsim.lcms.faults import Faults, parse_faults
-from asnsim.lcms.measure import measure
+from asnsim.lcms.measure import measure, measure_validation
 from asnsim.lcms.protocol import Protocol
 from asnsim.lcms.sampling import film_after_washes
 from asnsim.lcms.separation import emg
 
-__all__ = ["Faults", "Protocol", "emg", "film_after_washes", "measure", "parse_faults"]
+__all__ = ["Faults", "Protocol", "emg", "film_after_washes", "measure", "measure_validation", "parse_faults"]

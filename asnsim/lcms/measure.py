@@ -12,7 +12,7 @@ import numpy as np
 from asnsim.chromatogram import Batch, Injection, Nominal, Sample
 from asnsim.errors import DataError
 from asnsim.lcms.assays import assay, draw_bias
-from asnsim.lcms.design import numbered, sequence, standards
+from asnsim.lcms.design import Standard, extras, numbered, pooled, sequence, standards, validation
 from asnsim.lcms.detection import Channels, acquire, conditions
 from asnsim.lcms.draws import Draws
 from asnsim.lcms.faults import Faults
@@ -20,7 +20,7 @@ from asnsim.lcms.preparation import Vial, prepare, prepare_standard, waited
 from asnsim.lcms.protocol import MATRICES, Protocol
 from asnsim.lcms.sampling import collect_cells, collect_liquid, known_pools, moment
 
-__all__ = ["measure"]
+__all__ = ["measure", "measure_validation"]
 
 # places in the seed tree
 _BATCH, _VIAL, _STANDARD, _INJECTION, _ORDER, _MATRIX = range(6)
@@ -71,23 +71,38 @@ def _unknowns(
     return vials
 
 
-def _standards(protocol: Protocol, n_unknown: int, seed: int | None) -> tuple[dict[str, list[Vial]], list[Nominal]]:
-    stock = Draws(seed, _BATCH, 1).lognormal(protocol.bench["preparation"]["stock_cv"], (len(protocol.analytes),))
-    concentration = protocol.method["preparation"]["is_concentration"]
-    groups, nominal, index = {}, [], 0
-    for name, items in standards(protocol, n_unknown).items():
-        groups[name] = []
-        for item in items:
-            groups[name].append(
-                prepare_standard(item.sample, item.nominal, stock, item.with_is, protocol, Draws(seed, _STANDARD, index))
-            )
-            index += 1
-            if item.sample.type in ("Standard", "QC"):
-                nominal += [
-                    Nominal(item.sample.name, analyte.id, float(value), concentration)
-                    for analyte, value in zip(protocol.analytes, item.nominal, strict=True)
-                ]
-    return groups, nominal
+class _Bench:
+    """Prepares vials of known content, one after the other, with the batch's stock solutions."""
+
+    def __init__(self, protocol: Protocol, seed: int | None):
+        self.protocol, self.seed, self.made, self.nominal = protocol, seed, {}, []
+        cv, shape = protocol.bench["preparation"]["stock_cv"], (len(protocol.analytes),)
+        self.stock = Draws(seed, _BATCH, 1).lognormal(cv, shape)
+
+    def prepare(self, item: Standard) -> Vial:
+        """Prepare one; its content is stated in `nominal`, what it is in `made`."""
+        protocol, draws = self.protocol, Draws(self.seed, _STANDARD, len(self.made))
+        self.made[item.sample.name] = item
+        content = item.nominal / item.sample.dilution_factor
+        vial = prepare_standard(item.sample, content, self.stock, item.with_is, protocol, draws)
+        if not item.extracted:  # what was added after the extraction was not lost in it
+            kept = protocol.bench["preparation"]["supernatant"] * protocol.bench["preparation"]["dry_recovery"]
+            vial = replace(vial, light=vial.light / kept, heavy=vial.heavy / kept)
+        if item.sample.type in ("Standard", "QC", "Matrix"):
+            concentration = protocol.method["preparation"]["is_concentration"]
+            self.nominal += [
+                Nominal(item.sample.name, analyte.id, float(value), concentration)
+                for analyte, value in zip(protocol.analytes, item.nominal, strict=True)
+            ]
+        return vial
+
+
+def _pooled(unknowns: list[Vial]) -> list[Vial]:
+    """Vials of a pool of equal parts of all unknowns."""
+    if not unknowns:
+        return []
+    light, heavy = (np.mean([getattr(vial, name) for vial in unknowns], axis=0) for name in ("light", "heavy"))
+    return [Vial(sample, light, heavy, {}) for sample in pooled()]
 
 
 def _truth(
@@ -131,6 +146,7 @@ def measure(
     progress: Callable[[int, int], None] | None = None,
     experiment: str = "run",
     faults: Faults | None = None,
+    sets: Sequence[str] = (),
 ) -> Batch:
     """Take samples of a run, prepare them and acquire a whole LC-MS/MS batch.
 
@@ -156,6 +172,8 @@ def measure(
         Name carried through the sequence.
     faults : Faults, optional
         What goes wrong; the truth table says to whom.
+    sets : sequence of str
+        Vials beside calibrators, QCs and blanks: `asnsim.lcms.design.EXTRAS`.
 
     Returns
     -------
@@ -178,10 +196,50 @@ def measure(
     protocol = protocol if noise else protocol.ideal()
     root = int(seed) if noise else None
     protocol, plan = _plan(run, protocol, times)
-    unknowns = _unknowns(run, plan, protocol, times, replicates, root, experiment)
-    groups, nominal = _standards(protocol, len(unknowns), root)
-    order = sequence(groups, unknowns, Draws(root, _ORDER))
-    faults = faults or Faults()
+    unknowns, bench = _unknowns(run, plan, protocol, times, replicates, root, experiment), _Bench(protocol, root)
+    groups = {name: [bench.prepare(item) for item in items] for name, items in standards(protocol, len(unknowns)).items()}
+    late = [bench.prepare(item) for item in extras(protocol, tuple(sets))]
+    spread = _pooled(unknowns) if "pooled_qc" in sets else []
+    order = sequence(groups, unknowns, Draws(root, _ORDER), spread, late)
+    injections, truth = _acquire(order, bench, plan, faults or Faults(), progress)
+    name = f"{experiment}_{seed}"
+    return Batch(name, injections, tuple(bench.nominal), protocol.name, protocol.method_text, truth)
+
+
+def measure_validation(
+    protocol: str | Path | Protocol = "hilic_mrm", run: int = 1, seed: int = 7, progress: Callable[[int, int], None] | None = None
+) -> Batch:
+    """Acquire one run of a method's validation: see `asnsim.lcms.design.validation`.
+
+    Parameters
+    ----------
+    protocol : str, Path or Protocol
+        Method that names a bench.
+    run : int
+        Number of the run; another day has other stock solutions.
+    seed : int
+        Same seed and run, same batch.
+    progress : callable, optional
+        Called with (done, total) after each injection.
+
+    Returns
+    -------
+    Batch
+        For `asnsim.quantify` and `asnsim.quantify.validate_method`.
+    """
+    protocol = Protocol.load(protocol)
+    bench = _Bench(protocol, int(seed) * 1000 + int(run))
+    order = [bench.prepare(item) for item in validation(protocol)]
+    injections, truth = _acquire(order, bench, {}, Faults(), progress)
+    name = f"validation_{seed}_run{run}"
+    return Batch(name, injections, tuple(bench.nominal), protocol.name, protocol.method_text, truth)
+
+
+def _acquire(
+    order: list[Vial], bench: _Bench, plan: dict, faults: Faults, progress: Callable[[int, int], None] | None
+) -> tuple[tuple[Injection, ...], tuple[dict, ...]]:
+    """Inject the tray in its order."""
+    protocol, root = bench.protocol, bench.seed
     if faults.carry_over == faults.carry_over:
         protocol = protocol.with_bench(injection={"carry_over": faults.carry_over})
     order = faults.applied(order, protocol.bench["wash"]["leak_per_min"], protocol.bench["preparation"]["is_unlabelled"])
@@ -189,10 +247,13 @@ def measure(
     held = (np.zeros(len(protocol.analytes)), np.zeros(len(protocol.analytes)))
     injections, truth = [], []
     for position, vial in enumerate(order, start=1):
-        light, heavy = waited(vial, position * injection["minutes"] / 60.0, protocol)
+        known = bench.made.get(vial.sample.name)
+        light, heavy = waited(vial, position * injection["minutes"] / 60.0 + (known.waits_h if known else 0.0), protocol)
         carried = tuple(injection["carry_over"] * part for part in held)
         held = (light + carried[0], heavy + carried[1])
         state = conditions(position - 1, protocol, Draws(root, _MATRIX, position), Draws(root, _INJECTION, position))
+        if known is not None and not known.matrix:
+            state = replace(state, matrix_factor=np.ones_like(state.matrix_factor), residual=np.ones_like(state.residual))
         traces = acquire(*held, state, channels, protocol, Draws(root, _INJECTION, position, 1))
         wanted = plan.get(vial.sample.matrix)
         if wanted is not None:  # a pool the model does not have is not acquired in that matrix
@@ -207,4 +268,4 @@ def measure(
         ]
         if progress is not None:
             progress(position, len(order))
-    return Batch(f"{experiment}_{seed}", tuple(injections), tuple(nominal), protocol.name, protocol.method_text, tuple(truth))
+    return tuple(injections), tuple(truth)

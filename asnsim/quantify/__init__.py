@@ -9,7 +9,8 @@ from asnsim.quantify.calibration import Line, fit_line, fit_two_component
 from asnsim.quantify.method import Method
 from asnsim.quantify.quantify import quantify
 from asnsim.quantify.result import Quantification
+from asnsim.quantify.validation import validate_method
 
-__all__ = ["Line", "Method", "Quantification", "fit_line", "fit_two_component", "quantify"]
+__all__ = ["Line", "Method", "Quantification", "fit_line", "fit_two_component", "quantify", "validate_method"]
 
 make_callable(__name__, quantify)

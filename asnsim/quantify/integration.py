@@ -116,6 +116,7 @@ def _vial(sample: Sample) -> dict:
         "sample": sample.name,
         "sample_type": sample.type,
         "inj_number": sample.inj_number,
+        "dilution_factor": sample.dilution_factor,
         "experiment": sample.experiment,
         "time_h": sample.time_h,
         "matrix": sample.matrix,

@@ -48,8 +48,9 @@ def _lines(table: pd.DataFrame, name: str, method: Method) -> tuple[dict[str, Li
         return out, []
     lines, reasons = {}, []
     for analyte, rows in table.groupby("analyte", sort=False):
-        usable = rows[np.isfinite(rows["ratio"]) & (rows["nominal"] > 0)]
+        usable = rows[np.isfinite(rows["ratio"]) & (rows["nominal"] > 0) & (rows["dilution_factor"] == 1.0)]
         standards, qcs = usable[usable["sample_type"] == "Standard"], usable[usable["sample_type"] == "QC"]
+        qcs = qcs[~qcs["level"].str.contains("stored")]  # what stood for a day says nothing about the line
         if len(standards) < 3:
             reasons.append(
                 f"batch '{name}', {analyte}: {len(standards)} usable calibrators; "
@@ -164,7 +165,7 @@ def _judge(table: pd.DataFrame, method: Method) -> tuple[list, list[str]]:
         usable = rows[np.isfinite(rows["concentration"])]
         standards, qcs = (
             usable[(usable["sample_type"] == "Standard") & (usable["nominal"] > 0)],
-            usable[usable["sample_type"] == "QC"],
+            usable[(usable["sample_type"] == "QC") & (usable["nominal"] > 0)],
         )
         lloq, uloq, carried = math.nan, math.nan, 0.0
         if len(standards) and not method.lines:

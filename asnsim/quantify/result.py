@@ -47,9 +47,9 @@ class Quantification:
     batch : str
         Batch name.
     table : pandas.DataFrame
-        One row per sample and analyte: sample, sample_type, inj_number, experiment, time_h, matrix, replicate, level, analyte,
-        nominal, area, is_area, ratio, ratio_sd, ion_ratio, rt_s, concentration (on the calibrators' scale), value, unit, sd,
-        lower, upper, flags.
+        One row per sample and analyte: sample, sample_type, inj_number, dilution_factor, experiment, time_h, matrix, replicate,
+        level, analyte, nominal, area, area_sd, is_area, ratio, ratio_sd, ion_ratio, ion_ratio_sd, rt_s, found, saturated,
+        concentration (on the calibrators' scale), value, unit, sd, lower, upper, flags.
     calibration : mapping of str to Line
         Per analyte.
     checks : tuple of Check

@@ -23,7 +23,7 @@ class Check:
 
 
 def _bias(rows: pd.DataFrame) -> np.ndarray:
-    return (rows["concentration"] / rows["nominal"] - 1.0).to_numpy()
+    return (rows["value"] / rows["nominal"] - 1.0).to_numpy()  # a diluted QC is judged as what it was before
 
 
 def check_calibrators(analyte: str, rows: pd.DataFrame, rules: Mapping[str, float]) -> list[Check]:
@@ -35,7 +35,7 @@ def check_calibrators(analyte: str, rows: pd.DataFrame, rules: Mapping[str, floa
     analyte : str
         Analyte.
     rows : pandas.DataFrame
-        Calibrators with ``nominal`` and back-calculated ``concentration``.
+        Calibrators with ``nominal`` and back-calculated ``value``.
     rules : mapping
         Limits.
     """

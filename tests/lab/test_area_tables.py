@@ -32,7 +32,7 @@ def test_areas_give_the_values_of_the_chromatograms(both):
     method = Method.load("hilic_mrm")
     again = quantify(peaks, method)
     kept = np.isfinite(result.table["value"])  # an IS area within its noise, of double blanks, is known to chromatograms only
-    assert kept.mean() > 0.9
+    assert kept.mean() > 0.85
     np.testing.assert_allclose(again.table["value"][kept], result.table["value"][kept], rtol=1e-12)
     assert again.passed and len(again.checks) == len(result.checks)
     liquids = quantify(replace(peaks, samples=tuple(replace(s, matrix="" if s.matrix == "cells" else s.matrix) for s in peaks.samples)), "area_table")

@@ -133,5 +133,5 @@ def test_real_run_of_known_calibrators_and_qcs_is_judged_as_published(lcms_data,
     table = steroid_rows(lcms_data / "midar", analyte, standard)
     cal, qc = table[table["kind"] == "Standard"], table[table["kind"] == "QC"]
     line = fit_two_component(cal["nominal"], cal["ratio"], "1/x^2", qc["nominal"], qc["ratio"])
-    qc = qc.assign(concentration=(qc["ratio"] - line.intercept) / line.slope)
+    qc = qc.assign(value=(qc["ratio"] - line.intercept) / line.slope)
     assert all(check.passed for check in check_qcs(analyte, qc, Method.load("hilic_mrm").rules)) == accepted
