@@ -7,7 +7,6 @@ that ``asnsim --help`` answers at once.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +15,26 @@ from typing import Annotated
 import typer
 
 from asnsim.cli_dosing import dose, events
+from asnsim.cli_laboratory import measure, quantify, validate_method
 from asnsim.cli_models import calibrate, export, models, show, validate
-from asnsim.cli_options import Csv, Doses, Figure, Names, Overlays, Preculture, Recipe, Rtol, Set, Without, model_of
+from asnsim.cli_options import (
+    Csv,
+    Doses,
+    Figure,
+    Names,
+    Overlays,
+    Preculture,
+    Recipe,
+    Rtol,
+    Set,
+    Without,
+    model_of,
+    regimen_of,
+    simulated,
+)  # fmt: skip
 from asnsim.cli_patients import forecast, population, regimen
 from asnsim.console import check_targets, fail, progress_bar, show_table, wrote
-from asnsim.errors import AsnsimError, DataError
+from asnsim.errors import AsnsimError
 
 __all__ = ["app", "main"]
 
@@ -33,55 +47,6 @@ app = typer.Typer(
 )
 
 _PREFERRED = ("asn_e", "asn_c", "asn_p", "asn_csf", "asnase_p", "asnase_e", "cells")
-
-
-def _regimen(doses: Sequence[str] | None):
-    from asnsim.dosing import Regimen, parse_dose
-
-    return Regimen(tuple(parse_dose(text) for text in doses or ()))
-
-
-def _simulate(model, doses, until: str, preculture: str = "", times: Sequence[float] | None = None, rtol: float = 1e-6):
-    from asnsim.culture import preculture as before
-    from asnsim.simulation import simulate
-    from asnsim.solvers import NDF
-    from asnsim.stability import oscillation_note
-
-    regimen = _regimen(doses)
-    if preculture:
-        regimen = before(model, preculture) + regimen
-    run = simulate(model, regimen, until=until, times=times, solver=NDF(rtol=rtol))
-    if note := oscillation_note(run):
-        typer.echo(f"note: {note}", err=True)
-    return run
-
-
-def parse_times(text: str) -> list[float]:
-    """Read times in h: ``'0:48:12 h'`` (start:stop:step, both ends included) or ``'0, 0.5, 24 h'``.
-
-    Raises
-    ------
-    DataError
-        If the text has another form, a step is not positive, or there are more than 10 000 times.
-    """
-    from asnsim.units import parse_time
-
-    match = re.fullmatch(r"\s*([-+.\deE:,;\s]*[\d.])\s*([A-Za-z]*)\s*", text)
-    if not match:
-        raise DataError(f"'{text}' is not a list of times; write for example '0:48:12 h' or '0, 6, 24 h'")
-    numbers, unit = match.groups()
-    if ":" not in numbers:
-        return [parse_time(f"{part} {unit}") for part in re.split(r"[,;\s]+", numbers.strip())]
-    parts = numbers.split(":")
-    if len(parts) != 3:
-        raise DataError(f"'{text}' needs start:stop:step, such as '0:48:12 h'")
-    start, stop, step = (parse_time(f"{part.strip()} {unit}") for part in parts)
-    if not step > 0 or stop < start:
-        raise DataError(f"'{text}' has no times; the step must be positive and the stop not before the start")
-    count = int((stop - start) / step * (1 + 1e-12)) + 1
-    if count > 10_000:
-        raise DataError(f"'{text}' makes {count} times; take a longer step")
-    return [start + k * step for k in range(count)]
 
 
 def _chosen(run, names: str) -> tuple[str, ...]:
@@ -107,7 +72,9 @@ def _root(
         typer.echo(context.get_help())
 
 
-for _command in (models, show, validate, calibrate, export, dose, events, population, regimen, forecast):
+for _command in (
+    models, show, validate, calibrate, export, dose, events, population, regimen, forecast, measure, quantify, validate_method
+):  # fmt: skip
     app.command()(_command)
 
 
@@ -127,7 +94,7 @@ def simulate(
 ) -> None:
     """Run a model, with doses; print, draw or write quantities."""
     check_targets(csv, figure)
-    run = _simulate(model_of(recipe, overlays, without, set_), dose, until, preculture, rtol=rtol)
+    run = simulated(model_of(recipe, overlays, without, set_), dose, until, preculture, rtol=rtol)
     chosen = _chosen(run, names)
     rows = []
     for name in chosen:
@@ -139,83 +106,6 @@ def simulate(
         wrote(run.to_csv(csv, chosen))
     if figure:
         run.plot(*chosen, path=figure)
-        wrote(figure)
-
-
-@app.command()
-def measure(
-    recipe: Recipe,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the batch; must be new or empty.")],
-    overlays: Overlays = None,
-    times: Annotated[str, typer.Option(help="Sampling times, '0:48:12 h' or '0, 6, 24 h'.")] = "0:48:12 h",
-    until: Annotated[str, typer.Option(help="End of the run; by default the last sample.", show_default=False)] = "",
-    dose: Doses = None,
-    set_: Set = None,
-    without: Without = None,
-    preculture: Preculture = "",
-    protocol: Annotated[str, typer.Option(help="Method of the laboratory.")] = "hilic_mrm",
-    replicates: Annotated[int, typer.Option(min=1, max=1000, help="Vials per time and matrix.")] = 3,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same batch.")] = 7,
-    noise: Annotated[bool, typer.Option("--noise/--no-noise", help="Without noise the pools come back exactly.")] = True,
-    csv: Csv = None,
-    figure: Figure = None,
-) -> None:
-    """Sample a run and acquire a simulated LC-MS/MS batch; --csv writes the truth table apart from the batch."""
-    check_targets(csv, figure)
-    from asnsim.io import write
-    from asnsim.lcms import measure as acquire
-    from asnsim.tables import write_table
-
-    moments = parse_times(times)
-    run = _simulate(model_of(recipe, overlays, without, set_), dose, until or f"{max(moments)!r} h", preculture)
-    for moment in moments:
-        if not run.t[0] <= moment <= run.t[-1]:
-            raise DataError(f"a sample at {moment:g} h lies outside the run, {run.t[0]:g} to {run.t[-1]:g} h; set --until later")
-    with progress_bar("acquiring") as progress:
-        batch = acquire(run, protocol, times=moments, replicates=replicates, seed=seed, noise=noise, progress=progress)
-    write(batch, out)
-    typer.echo(f"wrote {len(batch.injections)} injections to {out}")
-    if csv:
-        wrote(write_table(csv, list(batch.truth[0]), [list(row.values()) for row in batch.truth]))
-    if figure:
-        from asnsim.plots import plot_batch
-
-        plot_batch(batch, figure)
-        wrote(figure)
-
-
-@app.command()
-def quantify(
-    folder: Annotated[Path, typer.Argument(help="Folder of a batch: mzML files, sequence.csv, concentrations.csv.")],
-    method: Annotated[str, typer.Option(help="Method; by default the one named in the folder.", show_default=False)] = "",
-    data: Annotated[Path | None, typer.Option(help="Write the unknowns as data for a fit (CSV).", show_default=False)] = None,
-    csv: Csv = None,
-    figure: Figure = None,
-) -> None:
-    """Quantify a batch, real or simulated, blind."""
-    check_targets(csv, figure)
-    from asnsim.io import read
-    from asnsim.quantify import quantify as evaluate
-    from asnsim.tables import write_table
-
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; give the folder of a batch")
-    batch = read(folder)
-    with progress_bar("integrating") as progress:
-        result = evaluate(batch, method=method or batch.method or "hilic_mrm", progress=progress)
-    unknown = result.table[result.table["sample_type"] == "Unknown"]
-    columns = ["sample", "analyte", "value", "unit", "sd", "lower", "upper", "flags"]
-    show_table(columns, unknown[columns].astype(object).to_numpy().tolist(), f"{batch.name}: {len(unknown)} results")
-    for sentence in result.report:
-        typer.echo(sentence)
-    if csv:
-        wrote(write_table(csv, list(result.table.columns), result.table.astype(object).to_numpy().tolist()))
-    if data:
-        wrote(result.measurements().to_csv(data))
-    if figure:
-        from asnsim.plots import plot_quantification
-
-        plot_quantification(result, figure)
         wrote(figure)
 
 
@@ -262,7 +152,7 @@ def crosscheck(
     """Compare every state with libRoadRunner."""
     from asnsim.io.crosscheck import crosscheck as check
 
-    result = check(model_of(recipe, overlays, without), _regimen(dose) if dose else None, until or None, rtol)
+    result = check(model_of(recipe, overlays, without), regimen_of(dose) if dose else None, until or None, rtol)
     table = result.table()
     show_table(list(table.columns), table.head(10).astype(object).to_numpy().tolist(), "ten worst states")
     typer.echo(str(result))

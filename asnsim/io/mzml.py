@@ -309,7 +309,8 @@ def write_batch(batch: Batch, folder: str | Path, progress: Callable[[int, int],
             name = sample.file or f"{sample.name}.mzML"
             if Path(name).name != name or name.startswith("."):
                 raise DataError(f"sample '{sample.name}': '{name}' is not a plain file name; rename the sample")
-            write_mzml(injection.chromatograms, temporary / name)
+            if injection.chromatograms:  # none in a design that is still to be acquired
+                write_mzml(injection.chromatograms, temporary / name)
             values = {
                 "sample_name": sample.name,
                 "sample_type": sample.type,

@@ -147,6 +147,7 @@ def measure(
     experiment: str = "run",
     faults: Faults | None = None,
     sets: Sequence[str] = (),
+    design_only: bool = False,
 ) -> Batch:
     """Take samples of a run, prepare them and acquire a whole LC-MS/MS batch.
 
@@ -174,6 +175,8 @@ def measure(
         What goes wrong; the truth table says to whom.
     sets : sequence of str
         Vials beside calibrators, QCs and blanks: `asnsim.lcms.design.EXTRAS`.
+    design_only : bool
+        Lay the batch out, with order and prepared concentrations, and acquire nothing.
 
     Returns
     -------
@@ -201,7 +204,10 @@ def measure(
     late = [bench.prepare(item) for item in extras(protocol, tuple(sets))]
     spread = _pooled(unknowns) if "pooled_qc" in sets else []
     order = sequence(groups, unknowns, Draws(root, _ORDER), spread, late)
-    injections, truth = _acquire(order, bench, plan, faults or Faults(), progress)
+    if design_only:
+        injections, truth = tuple(Injection(numbered(vial.sample, k), ()) for k, vial in enumerate(order, start=1)), ()
+    else:
+        injections, truth = _acquire(order, bench, plan, faults or Faults(), progress)
     name = f"{experiment}_{seed}"
     return Batch(name, injections, tuple(bench.nominal), protocol.name, protocol.method_text, truth)
 
