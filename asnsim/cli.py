@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from asnsim.cli_dosing import dose, events
-from asnsim.cli_laboratory import measure, quantify, validate_method
+from asnsim.cli_laboratory import measure, plan, quantify, validate_method
 from asnsim.cli_models import calibrate, export, models, show, validate
 from asnsim.cli_options import (
     Csv,
@@ -73,7 +73,8 @@ def _root(
 
 
 for _command in (
-    models, show, validate, calibrate, export, dose, events, population, regimen, forecast, measure, quantify, validate_method
+    models, show, validate, calibrate, export, dose, events, population, regimen, forecast, measure, quantify,
+    validate_method, plan,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from asnsim.cli_options import Csv, Doses, Figure, Overlays, Preculture, Recipe, Set, Without, model_of, parse_times, simulated
+from asnsim.cli_options import (
+    Csv,
+    Doses,
+    Figure,
+    Overlays,
+    Preculture,
+    Recipe,
+    Set,
+    Without,
+    model_of,
+    parse_times,
+    regimen_of,
+    simulated,
+)
 from asnsim.console import check_targets, progress_bar, show_table, wrote
-from asnsim.errors import DataError
+from asnsim.errors import DataError, suggest
 
-__all__ = ["measure", "quantify", "validate_method"]
+__all__ = ["measure", "plan", "quantify", "validate_method"]
 
 _TABLES = (".csv", ".tsv", ".txt")
 
@@ -193,3 +207,55 @@ def _show_validation(table) -> None:
     show_table(tuple(table.columns), rows, "validation of the method")
     failed = int((table["passed"] == False).sum())  # noqa: E712  (None is neither)
     typer.echo(f"{failed} of {int(table['passed'].notna().sum())} criteria fail" if failed else "all criteria are met")
+
+
+def plan(
+    recipe: Recipe,
+    times: Annotated[list[str], typer.Option("--times", help="Sampling times, '1, 4, 24 h'; repeatable, one candidate each.")],
+    overlays: Overlays = None,
+    replicates: Annotated[str, typer.Option(help="Candidates: vials per time and matrix.")] = "1, 3, 6",
+    washes: Annotated[str, typer.Option(help="Candidates: washes of the cells.")] = "1, 2, 3",
+    calibrators: Annotated[str, typer.Option(help="Candidates: levels of a curve.")] = "8",
+    free: Annotated[str, typer.Option(help="Kinetic parameters to be fitted, separated by commas.", show_default=False)] = "",
+    of: Annotated[str, typer.Option(help="Pool or parameter the target is for.", show_default=False)] = "",
+    target: Annotated[float, typer.Option(min=0, help="Relative standard uncertainty, and bias of a pool, asked for.")] = 0.1,
+    dose: Doses = None,
+    set_: Set = None,
+    without: Without = None,
+    protocol: Annotated[str, typer.Option(help="Method of the laboratory.")] = "hilic_mrm",
+    csv: Csv = None,
+) -> None:
+    """Compare ways to measure before measuring: precision of pools and kinetic parameters against the number of injections."""
+    check_targets(csv)
+    from asnsim.planning import candidates, precision
+    from asnsim.tables import write_table
+
+    plans = candidates([parse_times(one) for one in times], *map(_numbers, (replicates, washes, calibrators)))
+    model = model_of(recipe, overlays, without, set_)
+    with progress_bar(f"{len(plans)} plans") as progress:
+        table = precision(model, regimen_of(dose), plans, protocol=protocol, free=_words(free), progress=progress)
+    known = list(dict.fromkeys(table["what"]))
+    if of and of not in known:
+        raise DataError(f"'{of}' is not among what is measured or fitted{suggest(of, known)} There is {', '.join(known)}")
+    rows = table if not of else table[table["what"] == of]
+    title = f"relative standard uncertainty and bias, {protocol}"
+    show_table(list(table.columns), rows.astype(object).to_numpy().tolist(), title)
+    if of:
+        good = rows[(rows["cv"] <= target) & ~(rows["bias"].abs() > target)]
+        if good.empty:
+            typer.echo(f"none of these plans tells {of} to {100 * target:g} %")
+        else:
+            best = good.loc[good["injections"].idxmin()]
+            typer.echo(
+                f"fewest injections that tell {of} to {100 * target:g} %: {best.injections} (times {best.times} h, "
+                f"{best.replicates} replicates, {best.washes} washes, {best.levels} calibrators): {100 * best.cv:.1f} %"
+            )
+    if csv:
+        wrote(write_table(csv, list(table.columns), table.astype(object).to_numpy().tolist()))
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(word) for word in _words(text)] or [math.nan]
+    except ValueError:
+        raise DataError(f"'{text}' is not a list of numbers; write for example '1, 3, 6'") from None
