@@ -31,7 +31,7 @@ from asnsim.cli_options import (
     model_of,
     regimen_of,
     simulated,
-)  # fmt: skip
+)
 from asnsim.cli_patients import forecast, population, regimen
 from asnsim.console import check_targets, fail, progress_bar, show_table, wrote
 from asnsim.errors import AsnsimError

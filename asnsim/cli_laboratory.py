@@ -115,6 +115,7 @@ def quantify(
     method: Annotated[str, typer.Option(help="Method; by default the one named in the folder.", show_default=False)] = "",
     confidence: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Of the intervals.")] = 0.95,
     data: Annotated[Path | None, typer.Option(help="Write the unknowns as data for a fit (CSV).", show_default=False)] = None,
+    petab: Annotated[Path | None, typer.Option(help="Write PEtab tables into a folder.", show_default=False)] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page to read (.html).", show_default=False)] = None,
     monte_carlo: Annotated[int, typer.Option("--monte-carlo", min=0, max=1_000_000, help="Draws that check the errors.")] = 0,
     validation: Annotated[bool, typer.Option("--validation", help="Judge the batch as a run of a method's validation.")] = False,
@@ -149,6 +150,11 @@ def quantify(
         wrote(write_table(csv, list(result.table.columns), result.table.astype(object).to_numpy().tolist()))
     if data:
         wrote(result.measurements().to_csv(data))
+    if petab:
+        from asnsim.io.petab import write_petab
+
+        for path in write_petab(result, petab):
+            wrote(path)
     if report:
         from asnsim.io.report import write_report
 
