@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from asnsim.cli_dosing import dose, events
-from asnsim.cli_laboratory import measure, plan, quantify, validate_method
+from asnsim.cli_laboratory import measure, plan, quantify, transitions, validate_method
 from asnsim.cli_models import calibrate, export, models, show, validate
 from asnsim.cli_options import (
     Csv,
@@ -74,7 +74,7 @@ def _root(
 
 for _command in (
     models, show, validate, calibrate, export, dose, events, population, regimen, forecast, measure, quantify,
-    validate_method, plan,
+    validate_method, plan, transitions,
 ):  # fmt: skip
     app.command()(_command)
 

@@ -25,7 +25,7 @@ from asnsim.cli_options import (
 from asnsim.console import check_targets, progress_bar, show_table, wrote
 from asnsim.errors import DataError, suggest
 
-__all__ = ["measure", "plan", "quantify", "validate_method"]
+__all__ = ["measure", "plan", "quantify", "transitions", "validate_method"]
 
 _TABLES = (".csv", ".tsv", ".txt")
 
@@ -116,6 +116,7 @@ def quantify(
     confidence: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Of the intervals.")] = 0.95,
     data: Annotated[Path | None, typer.Option(help="Write the unknowns as data for a fit (CSV).", show_default=False)] = None,
     petab: Annotated[Path | None, typer.Option(help="Write PEtab tables into a folder.", show_default=False)] = None,
+    peaks: Annotated[Path | None, typer.Option(help="Write the areas as a table (.csv).", show_default=False)] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page to read (.html).", show_default=False)] = None,
     monte_carlo: Annotated[int, typer.Option("--monte-carlo", min=0, max=1_000_000, help="Draws that check the errors.")] = 0,
     validation: Annotated[bool, typer.Option("--validation", help="Judge the batch as a run of a method's validation.")] = False,
@@ -150,6 +151,10 @@ def quantify(
         wrote(write_table(csv, list(result.table.columns), result.table.astype(object).to_numpy().tolist()))
     if data:
         wrote(result.measurements().to_csv(data))
+    if peaks:
+        from asnsim.io.peaks import peaks_of, write_peaks
+
+        wrote(write_peaks(batch if source.is_file() else peaks_of(batch, result), peaks))
     if petab:
         from asnsim.io.petab import write_petab
 
@@ -265,3 +270,32 @@ def _numbers(text: str) -> list[float]:
         return [float(word) for word in _words(text)] or [math.nan]
     except ValueError:
         raise DataError(f"'{text}' is not a list of numbers; write for example '1, 3, 6'") from None
+
+
+def transitions(
+    method: Annotated[str, typer.Argument(help="Method; see: asnsim models.")] = "hilic_mrm",
+    least: Annotated[float, typer.Option(min=0, max=1, help="Smallest share of a signal that counts as a collision.")] = 0.01,
+    csv: Csv = None,
+) -> None:
+    """Show the channels of a method and what shows in whose channel; --csv writes a transition list for Skyline."""
+    check_targets(csv)
+    from asnsim.collisions import collisions
+    from asnsim.io.skyline import write_transition_list
+    from asnsim.quantify import Method
+
+    known = Method.load(method)
+    if not known.analytes:
+        raise DataError(f"{known.name} has no transitions; it is for tables of areas")
+    rows = [
+        (item.id, f"{item.q1:g}", f"{item.q3:g}", item.polarity, item.collision_energy, item.rt, item.rt_window)
+        for analyte in known.analytes
+        for item in analyte.transitions
+    ]
+    show_table(("channel", "Q1", "Q3", "", "CE [eV]", "RT [s]", "+- [s]"), rows, f"{known.name}: {len(rows)} channels")
+    found = collisions(known.analytes, known.label_purity, least)
+    for item in found:
+        typer.echo(str(item))
+    if not found:
+        typer.echo("no collisions")
+    if csv:
+        wrote(write_transition_list(known.analytes, csv))

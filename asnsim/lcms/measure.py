@@ -53,7 +53,7 @@ def _unknowns(
                 sample = Sample(
                     f"{experiment}_t{place}_{matrix}_{replicate}",
                     "Unknown",
-                    dilution_factor=protocol.method["preparation"]["dilution"][matrix],
+                    dilution_factor=float(protocol.method["preparation"]["dilution"][matrix]),
                     experiment=experiment,
                     matrix=matrix,
                     time_h=float(t),
@@ -89,7 +89,7 @@ class _Bench:
             kept = protocol.bench["preparation"]["supernatant"] * protocol.bench["preparation"]["dry_recovery"]
             vial = replace(vial, light=vial.light / kept, heavy=vial.heavy / kept)
         if item.sample.type in ("Standard", "QC", "Matrix"):
-            concentration = protocol.method["preparation"]["is_concentration"]
+            concentration = float(protocol.method["preparation"]["is_concentration"])
             self.nominal += [
                 Nominal(item.sample.name, analyte.id, float(value), concentration)
                 for analyte, value in zip(protocol.analytes, item.nominal, strict=True)
