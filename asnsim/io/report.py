@@ -36,7 +36,7 @@ ul { padding-left: 1.2rem; margin: .3rem 0 } li { margin: .15rem 0 }
 table { border-collapse: collapse; width: 100%; font-size: .88rem }
 th, td { padding: .3rem .6rem; text-align: left; white-space: nowrap } td { border-bottom: 1px solid var(--line) }
 th { position: sticky; top: 0; background: var(--back); border-bottom: 2px solid var(--line) }
-td.n { text-align: right; font-variant-numeric: tabular-nums } td.w { white-space: normal }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums } td.w { white-space: normal }
 img { max-width: 100%; height: auto } details { margin: .5rem 0 } summary { cursor: pointer }
 @media print { .scroll { max-height: none; overflow: visible } body { max-width: none } details > * { display: block } }
 """
@@ -110,14 +110,17 @@ def _number(value: object) -> str:
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple]) -> str:
-    """Numbers to the right; every cell escaped."""
-    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
+    """Numbers to the right, their headings too; every cell escaped."""
+    numeric = [any(isinstance(row[k], int | float | np.number) for row in rows) for k in range(len(columns))]
+    right = {True: ' class="n"', False: ""}
+    titles = zip(columns, numeric, strict=True)
+    head = "".join(f'<th scope="col"{right[is_number]}>{escape(name)}</th>' for name, is_number in titles)
     body = []
     for row in rows:
         cells = []
-        for cell in row:
-            style = "n" if isinstance(cell, int | float | np.number) else "w" if len(str(cell)) > 40 else ""
-            cells.append(f'<td class="{style}">{escape(_number(cell))}</td>' if style else f"<td>{escape(_number(cell))}</td>")
+        for cell, is_number in zip(row, numeric, strict=True):
+            style = ' class="w"' if len(str(cell)) > 40 and not is_number else right[is_number]
+            cells.append(f"<td{style}>{escape(_number(cell))}</td>")
         body.append(f"<tr>{''.join(cells)}</tr>")
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
 
