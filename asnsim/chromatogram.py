@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
 from asnsim.errors import DataError, suggest
+from asnsim.gradient import shifted
 from asnsim.isotopes import Species
 from asnsim.tables import Row, find_model_file, models_folder, read_toml, read_tsv
 
@@ -228,10 +229,41 @@ def check_keys(data: Mapping, template: Mapping, path: Path, required: bool, ope
 
 
 def method_analytes(method: Mapping, path: Path) -> tuple[Analyte, ...]:
-    """Read the analytes a method names: rows ``transitions`` of ``models/analytes.tsv``, or of its own ``analytes`` table."""
+    """Read the analytes a method names: rows ``transitions`` of ``models/analytes.tsv``, or of its own ``analytes`` table.
+
+    ``[internal_standards]`` may replace the isotopologue of the table, and ``[lc]`` moves the listed retention times where its
+    gradient or flow are not those they were listed with.
+    """
     if "transitions" not in method:
         raise DataError(f"{path.parent.name}/{path.name}: 'transitions' is missing; this is not a method (see hilic_mrm.toml)")
-    return load_analytes(method["transitions"], path.parent / method["analytes"] if "analytes" in method else None)
+    own = path.parent / method["analytes"] if "analytes" in method else None
+    analytes = load_analytes(method["transitions"], own)
+    standards = method.get("internal_standards", {})
+    for name in standards:
+        if name not in {analyte.id for analyte in analytes}:
+            known = suggest(name, [analyte.id for analyte in analytes])
+            raise DataError(f"{path.name}: [internal_standards] '{name}' is not an analyte of the method{known}")
+    analytes = tuple(_restandardised(analyte, standards.get(analyte.id), path) for analyte in analytes)
+    if "lc" not in method:
+        return analytes
+    return tuple(_moved(analyte, shifted(analyte.rt, method["lc"], path.name)) for analyte in analytes)
+
+
+def _moved(analyte: Analyte, rt: float) -> Analyte:
+    return replace(analyte, transitions=tuple(replace(item, rt=rt) for item in analyte.transitions))
+
+
+def _restandardised(analyte: Analyte, standard: Mapping | None, path: Path) -> Analyte:
+    """The analyte with another isotopologue as internal standard; its channel is set to the masses of the formulas."""
+    if standard is None:
+        return analyte
+    for key in ("formula", "product"):
+        if key not in standard:
+            raise DataError(f"{path.name}: [internal_standards] {analyte.id} needs formula and product, such as '[13C]4H8N2O3'")
+    species = Species(standard["formula"], standard["product"], analyte.polarity)
+    own = replace(analyte.transition("IS"), q1=round(species.q1, 1), q3=round(species.q3, 1))
+    kept = tuple(own if item.role == "IS" else item for item in analyte.transitions)
+    return replace(analyte, is_formula=standard["formula"], is_product=standard["product"], transitions=kept)
 
 
 def _read_only(values: object) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from asnsim.lcms.protocol import Protocol
 from asnsim.lcms.separation import emg, schedule
 
 __all__ = ["Channels", "acquire", "dead_time_loss"]
+
+FWHM = 2.0 * math.sqrt(2.0 * math.log(2.0))  # of a Gaussian, in standard deviations
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,8 @@ class Conditions:
     gain: float
 
 
-def conditions(position: int, protocol: Protocol, vial_draws: Draws, draws: Draws) -> Conditions:
-    """Draw retention, width, matrix factors and gain of one injection.
+def conditions(position: int, protocol: Protocol, factor: float, vial_draws: Draws, draws: Draws) -> Conditions:
+    """Draw retention, width, matrix factors (around a mean `factor`) and gain of one injection.
 
     Matrix factors belong to the vial, the rest to the injection; both come from their own place in the seed tree.
     """
@@ -84,11 +87,12 @@ def conditions(position: int, protocol: Protocol, vial_draws: Draws, draws: Draw
     retention = (
         np.array([analyte.rt for analyte in protocol.analytes]) + lc["rt_drift_s"] * slow + draws.normal(lc["rt_sd_s"], (n,))
     )
-    sigma = lc["sigma_s"] * draws.lognormal(lc["width_cv"])
+    expected = protocol.method["integration"]["fwhm_s"] / FWHM
+    sigma = expected * lc["width_ratio"] * draws.lognormal(lc["width_cv"])
     gain = draws.lognormal(injection["volume_cv"]) * (1.0 + injection["sensitivity_drift"] * slow)
-    factor = esi["matrix_factor"] * vial_draws.lognormal(esi["matrix_cv"], (n,))
+    factors = factor * vial_draws.lognormal(esi["matrix_cv"], (n,))
     return Conditions(
-        retention, sigma, lc["tau_over_sigma"] * sigma, factor, vial_draws.lognormal(esi["residual_cv"], (n,)), gain
+        retention, sigma, lc["tau_over_sigma"] * sigma, factors, vial_draws.lognormal(esi["residual_cv"], (n,)), gain
     )
 
 

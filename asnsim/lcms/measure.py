@@ -15,6 +15,7 @@ from asnsim.lcms.assays import assay, draw_bias
 from asnsim.lcms.design import Standard, extras, numbered, pooled, sequence, standards, validation
 from asnsim.lcms.detection import Channels, acquire, conditions
 from asnsim.lcms.draws import Draws
+from asnsim.lcms.extraction import lysis, matrix_factor, recovered
 from asnsim.lcms.faults import Faults
 from asnsim.lcms.preparation import Vial, prepare, prepare_standard, waited
 from asnsim.lcms.protocol import MATRICES, Protocol
@@ -41,9 +42,9 @@ def _unknowns(
     run: object, plan: dict, protocol: Protocol, times: Sequence[float], replicates: int, seed: int | None, experiment: str
 ) -> list[Vial]:
     shared = Draws(seed, _BATCH)
-    bias = draw_bias(protocol, shared)
-    extraction = protocol.bench["extraction"]
-    recovery = extraction["recovery"] * shared.lognormal(extraction["recovery_bias"])
+    bias = draw_bias(protocol, shared, Draws(seed, _BATCH, 2))
+    opened = lysis(protocol)
+    recovery = opened.recovery * (1.0 - opened.quench_leak) * shared.lognormal(opened.recovery_bias)
     vials, index = [], 0
     for place, t in enumerate(times, start=1):
         for matrix, names in plan.items():
@@ -60,13 +61,11 @@ def _unknowns(
                     replicate=replicate,
                 )
                 if matrix == "cells":
-                    taken = collect_cells(now, names, protocol, recovery, draws)
+                    taken = collect_cells(now, names, protocol, recovery, opened.recovery_cv, draws)
                     sides = asdict(assay(taken.cells, taken.cell_volume, protocol, bias, draws))
-                    sample = replace(
-                        sample, recovery=extraction["recovery"], **{name: float(value) for name, value in sides.items()}
-                    )
+                    sample = replace(sample, recovery=opened.recovery, **{name: float(value) for name, value in sides.items()})
                 else:
-                    taken = collect_liquid(now, matrix, names)
+                    taken = collect_liquid(now, matrix, names, protocol)
                 vials.append(prepare(sample, taken, protocol, draws))
     return vials
 
@@ -86,8 +85,7 @@ class _Bench:
         content = item.nominal / item.sample.dilution_factor
         vial = prepare_standard(item.sample, content, self.stock, item.with_is, protocol, draws)
         if not item.extracted:  # what was added after the extraction was not lost in it
-            kept = protocol.bench["preparation"]["supernatant"] * protocol.bench["preparation"]["dry_recovery"]
-            vial = replace(vial, light=vial.light / kept, heavy=vial.heavy / kept)
+            vial = replace(vial, light=vial.light / recovered(protocol), heavy=vial.heavy / recovered(protocol))
         if item.sample.type in ("Standard", "QC", "Matrix"):
             concentration = float(protocol.method["preparation"]["is_concentration"])
             self.nominal += [
@@ -257,7 +255,8 @@ def _acquire(
         light, heavy = waited(vial, position * injection["minutes"] / 60.0 + (known.waits_h if known else 0.0), protocol)
         carried = tuple(injection["carry_over"] * part for part in held)
         held = (light + carried[0], heavy + carried[1])
-        state = conditions(position - 1, protocol, Draws(root, _MATRIX, position), Draws(root, _INJECTION, position))
+        factor = matrix_factor(protocol, vial.sample.matrix)
+        state = conditions(position - 1, protocol, factor, Draws(root, _MATRIX, position), Draws(root, _INJECTION, position))
         if known is not None and not known.matrix:
             state = replace(state, matrix_factor=np.ones_like(state.matrix_factor), residual=np.ones_like(state.residual))
         traces = acquire(*held, state, channels, protocol, Draws(root, _INJECTION, position, 1))

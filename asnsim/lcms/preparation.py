@@ -9,6 +9,7 @@ import numpy as np
 
 from asnsim.chromatogram import Sample
 from asnsim.lcms.draws import Draws
+from asnsim.lcms.extraction import recovered, strength
 from asnsim.lcms.protocol import Protocol
 from asnsim.lcms.sampling import Collected
 
@@ -35,13 +36,17 @@ class Vial:
     latent: dict[str, dict[str, float]]
 
 
-def _finish(sample: Sample, light: np.ndarray, with_is: bool, protocol: Protocol, latent: dict, draws: Draws) -> Vial:
+def _finish(
+    sample: Sample, light: np.ndarray, with_is: bool, protocol: Protocol, latent: dict, draws: Draws, standards: dict[str, float]
+) -> Vial:
     preparation = protocol.bench["preparation"]
     concentration = protocol.method["preparation"]["is_concentration"] if with_is else 0.0
     heavy = np.array([concentration * draws.lognormal(preparation["is_cv"]) for _ in protocol.analytes])
     light = light + preparation["is_unlabelled"] * heavy
-    # supernatant and drying take light and IS alike
-    kept = preparation["supernatant"] * preparation["dry_recovery"]
+    heavy = heavy * np.array([standards.get(analyte.id, 1.0) for analyte in protocol.analytes])
+    # precipitation, drying and their volumes take light and IS alike
+    cv = protocol.bench["precipitation"]["volume_cv"]
+    kept = strength(protocol) * recovered(protocol) * draws.lognormal(cv) * draws.lognormal(cv)
     for analyte, amount, standard in zip(protocol.analytes, light, heavy, strict=True):
         latent.setdefault(analyte.id, {}).update(vial_light=float(amount), vial_heavy=float(standard))
     return Vial(sample, kept * light, kept * heavy, latent)
@@ -70,7 +75,8 @@ def prepare(sample: Sample, collected: Collected, protocol: Protocol, draws: Dra
     else:
         factor = draws.lognormal(cv) * (draws.lognormal(cv) if sample.dilution_factor != 1.0 else 1.0)
     light = np.array([collected.content.get(analyte.id, 0.0) for analyte in protocol.analytes]) * factor / sample.dilution_factor
-    return _finish(sample, light, True, protocol, {name: dict(row) for name, row in collected.latent.items()}, draws)
+    latent = {name: dict(row) for name, row in collected.latent.items()}
+    return _finish(sample, light, True, protocol, latent, draws, collected.standards)
 
 
 def prepare_standard(
@@ -95,7 +101,7 @@ def prepare_standard(
     """
     light = nominal * stock * draws.lognormal(protocol.bench["preparation"]["pipetting_cv"])
     latent = {analyte.id: {"pool": float(value)} for analyte, value in zip(protocol.analytes, nominal, strict=True)}
-    return _finish(sample, light, with_is, protocol, latent, draws)
+    return _finish(sample, light, with_is, protocol, latent, draws, {})
 
 
 def waited(vial: Vial, hours: float, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:

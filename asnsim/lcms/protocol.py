@@ -17,7 +17,7 @@ MATRICES = {"cells": "c", "medium": "e", "plasma": "p", "csf": "csf"}  # matrix 
 _IDEAL = {
     "sampling": {f"{matrix}_delay_s": 0.0 for matrix in MATRICES},
     "wash": {"film_uL": 0.0, "leak_per_min": 0.0},
-    "extraction": {"recovery": 1.0, "recovery_bias": 0.0, "recovery_cv": 0.0},
+    "extraction": {"mode": "perfect", "suspension": 0},
     "preparation": {"gln_cyclisation_per_h": 0.0, "asn_deamidation_per_h": 0.0},
     "injection": {"carry_over": 0.0},
     "detector": {"baseline_cps": 0.0, "dark_cps": 0.0},
@@ -66,7 +66,7 @@ class Protocol:
         beside = path.parent / f"{method['bench']}.toml"  # a method of the user's own may bring its own bench
         bench, bench_path = load_method(beside if beside.is_file() else method["bench"])
         check_keys(bench, load_method("bench_qtrap")[0], bench_path, required=True, open_to=("scale",))
-        needed = ("acquisition", "preparation", "calibrators", "qc", "normalisation")
+        needed = ("integration", "acquisition", "preparation", "calibrators", "qc", "normalisation")
         template = {name: section for name, section in load_method("hilic_mrm")[0].items() if name in needed}
         check_keys(method, template, path, required=True)
         return cls(method.get("name", path.stem), analytes, method, bench, path.read_text(encoding="utf-8"))

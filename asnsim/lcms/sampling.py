@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from asnsim.errors import DataError
+from asnsim.isotopes import parse_formula
 from asnsim.lcms.draws import Draws
+from asnsim.lcms.extraction import hydrolysed, hydrolysed_formula
 from asnsim.lcms.protocol import MATRICES, Protocol
 
 __all__ = ["Collected", "Moment", "collect_cells", "collect_liquid", "film_after_washes", "known_pools", "moment", "population"]
 
 SECONDS_PER_HOUR = 3600.0
+_MOMENTS = ("at_extraction", "at_sampling")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Collected:
         Volume of one cell, L (nan for liquids).
     latent : dict of str to dict
         Analyte to the values nobody can see: pool, after the delay, n_in, n_film, recovery.
+    standards : dict of str to float
+        Analyte to its internal standard when the extraction begins, over what was added; 1 where not named.
     """
 
     matrix: str
@@ -38,6 +43,7 @@ class Collected:
     cells: float
     cell_volume: float
     latent: dict[str, dict[str, float]]
+    standards: dict[str, float] = field(default_factory=dict)
 
 
 def film_after_washes(amount: float, film: float, wash: float, washes: int) -> float:
@@ -116,7 +122,9 @@ def population(now: Moment, protocol: Protocol) -> float:
     return now.cytosol / per_cell
 
 
-def collect_cells(now: Moment, analytes: tuple[str, ...], protocol: Protocol, recovery: float, draws: Draws) -> Collected:
+def collect_cells(
+    now: Moment, analytes: tuple[str, ...], protocol: Protocol, recovery: float, recovery_cv: float, draws: Draws
+) -> Collected:
     """Aspirate, wash, quench and lyse one sample of cells.
 
     Parameters
@@ -128,14 +136,16 @@ def collect_cells(now: Moment, analytes: tuple[str, ...], protocol: Protocol, re
     protocol : Protocol
         Method and bench.
     recovery : float
-        Mean recovery of the batch's extraction.
+        Mean recovery of the batch's extraction, quench included.
+    recovery_cv : float
+        Its scatter between wells.
     draws : Draws
         Random numbers of this sample.
     """
     wash, number = protocol.bench["wash"], population(now, protocol)
     taken = min(number, protocol.bench["sampling"]["cells_per_sample"])
     share, minutes = taken / number, wash["washes"] * wash["seconds_each"] / 60.0
-    rho = recovery * draws.lognormal(protocol.bench["extraction"]["recovery_cv"])
+    rho = recovery * draws.lognormal(recovery_cv)
     content, latent = {}, {}
     for name in analytes:
         inside, outside = max(now.quenched.get(f"{name}_c", 0.0), 0.0), max(now.quenched.get(f"{name}_e", 0.0), 0.0)
@@ -154,10 +164,21 @@ def collect_cells(now: Moment, analytes: tuple[str, ...], protocol: Protocol, re
     return Collected("cells", content, taken, now.cytosol / water / number, latent)
 
 
-def collect_liquid(now: Moment, matrix: str, analytes: tuple[str, ...]) -> Collected:
-    """Take medium, plasma or CSF and quench it after the delay; see `collect_cells`."""
-    suffix = MATRICES[matrix]
+def collect_liquid(now: Moment, matrix: str, analytes: tuple[str, ...], protocol: Protocol) -> Collected:
+    """Take medium, plasma or CSF and quench it after the delay; see `collect_cells`.
+
+    With internal standard in the tube from the start, light and labelled Asn compete for an enzyme that works on there.
+
+    Raises
+    ------
+    DataError
+        If the method adds its internal standard at a moment that is not known.
+    """
+    suffix, added = MATRICES[matrix], protocol.method["preparation"]["is_added"]
+    if added not in _MOMENTS:
+        raise DataError(f"[preparation] is_added '{added}' is not one of {', '.join(_MOMENTS)}")
     content = {name: max(float(now.quenched[f"{name}_{suffix}"]), 0.0) for name in analytes}
+    standards = _in_the_tube(content, now, matrix, protocol) if added == "at_sampling" and "asn" in analytes else {}
     latent = {
         name: {
             "pool": now.taken[f"{name}_{suffix}"],
@@ -169,7 +190,28 @@ def collect_liquid(now: Moment, matrix: str, analytes: tuple[str, ...]) -> Colle
         }
         for name in analytes
     }
-    return Collected(matrix, content, math.nan, math.nan, latent)
+    return Collected(matrix, content, math.nan, math.nan, latent, standards)
+
+
+def _in_the_tube(content: dict[str, float], now: Moment, matrix: str, protocol: Protocol) -> dict[str, float]:
+    """Let light Asn, in `content`, and its standard share the enzyme; return what is left of the standards.
+
+    The model's own light Asn, from start to quench, says how much the enzyme turned over. Of labelled Asn it makes labelled Asp,
+    which adds to the Asp standard if that is the same isotopologue.
+    """
+    start, alone = float(now.taken[f"asn_{MATRICES[matrix]}"]), content["asn"]
+    if not start > alone:
+        return {}
+    Km, preparation = protocol.bench["sampling"]["Km_asnase"], protocol.method["preparation"]
+    turnover = start - alone + Km * math.log(start / max(alone, 1e-12 * start))
+    added = preparation["is_concentration"] * preparation["dilution"][matrix]
+    content["asn"], left = hydrolysed(start, added, turnover, Km)
+    if "asp" in content:
+        content["asp"] = max(content["asp"] - (content["asn"] - alone), 0.0)
+    standards, known = {"asn": left / added}, {analyte.id: analyte for analyte in protocol.analytes}
+    if "asp" in known and hydrolysed_formula(known["asn"].is_formula) == parse_formula(known["asp"].is_formula):
+        standards["asp"] = 1.0 + (added - left) / added
+    return standards
 
 
 def known_pools(state: Mapping[str, float], analyte: str) -> tuple[str, ...]:
