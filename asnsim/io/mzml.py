@@ -388,25 +388,28 @@ def _whole(row: Row, column: str) -> int:
     return int(value)
 
 
-def _nominal(path: Path, names: list[str]) -> tuple[Nominal, ...]:
-    """Read prepared concentrations, in umol/L; every row must name a vial of the sequence."""
+def _nominal(path: Path, names: list[str]) -> tuple[tuple[Nominal, ...], list[tuple[str, str]]]:
+    """Prepared concentrations, in umol/L, and vials that an unknown unit loses; every row must name a vial of the sequence."""
     if not path.is_file():
-        return ()
-    out, seen = [], set()
+        return (), []
+    out, lost, seen = [], [], set()
     for row in read_csv(path, required=CONCENTRATIONS[:3]):
         key = (row["sample_name"], row["analyte"])
         if key in seen:
             raise DataError(f"{row.where}: '{key[1]}' of '{key[0]}' is stated twice; keep one concentration")
         seen.add(key)
         unit = row["concentration_units"] or "umol/L"
-        if unit not in UNITS:
-            raise DataError(f"{row.where}, column 'concentration_units': '{unit}' is not one of {', '.join(UNITS)}")
         if row["sample_name"] not in names:
             known = suggest(row["sample_name"], names)
             raise DataError(f"{row.where}: '{row['sample_name']}' is not a sample of the sequence{known or '; check the name'}")
         value, standard = row.number("actual_concentration"), row.number("IS_actual_concentration", math.nan)
+        if unit not in UNITS:
+            lost.append((key[0], f"{row.where}, column 'concentration_units': '{unit}' is not one of {', '.join(UNITS)}"))
+            continue
         out.append(Nominal(row["sample_name"], row["analyte"], value * UNITS[unit], standard * UNITS[unit]))
-    return tuple(out)
+    if lost and not out:
+        raise DataError(lost[0][1])
+    return tuple(out), lost
 
 
 def read_batch(folder: str | Path, progress: Callable[[int, int], None] | None = None) -> Batch:
@@ -425,7 +428,7 @@ def read_batch(folder: str | Path, progress: Callable[[int, int], None] | None =
     ------
     DataError
         If there is nothing to read, or no file of the sequence can be read. A file that is missing or damaged while others are
-        sound stands in the batch's `failures`.
+        sound stands in the batch's `failures`, as does a prepared concentration whose unit is not known.
     """
     folder = Path(folder)
     if folder.is_file():
@@ -457,9 +460,9 @@ def read_batch(folder: str | Path, progress: Callable[[int, int], None] | None =
             progress(done, len(samples))
     if not injections:
         raise DataError(failures[0][1])
-    nominal = _nominal(folder / "concentrations.csv", [sample.name for sample in samples])
+    nominal, lost = _nominal(folder / "concentrations.csv", [sample.name for sample in samples])
     method = folder / "method.toml"
     name, text = "", ""
     if method.is_file():
         name, text = str(read_toml(method).get("name", "")), method.read_text(encoding="utf-8")
-    return Batch(folder.name, tuple(injections), nominal, name, text, failures=tuple(failures))
+    return Batch(folder.name, tuple(injections), nominal, name, text, failures=(*failures, *lost))

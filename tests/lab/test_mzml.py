@@ -3,6 +3,7 @@
 import math
 import os
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -213,6 +214,37 @@ def test_wrong_concentrations_are_named(tmp_path, old, new, words):
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(DataError, match=words):
         read_batch(folder)
+
+
+def test_a_unit_that_is_not_known_loses_its_vial_only(tmp_path):
+    original = batch()
+    more = (*original.nominal, Nominal("cells, 1", "asn", 2.0, 5.0))
+    folder = write_batch(replace(original, nominal=more), tmp_path / "out")
+    path = folder / "concentrations.csv"
+    path.write_text(path.read_text().replace("umol/L", "mg/dL", 1))
+    back = read_batch(folder)
+    assert [item.sample_name for item in back.nominal] == ["cells, 1"]
+    assert [name for name, _ in back.failures] == ["CAL1"] and "'mg/dL' is not one of" in back.failures[0][1]
+
+
+def test_compressed_by_numpress_is_read(tmp_path):
+    oms = pytest.importorskip("pyopenms")
+    path = write_mzml((trace(),), tmp_path / "x.mzML")
+    plain = read_mzml(path)[0]
+    experiment, writer = oms.MSExperiment(), oms.MzMLFile()
+    writer.load(str(path), experiment)
+    options = writer.getOptions()
+    for name, use in (("linear", options.setNumpressConfigurationMassTime), ("slof", options.setNumpressConfigurationIntensity)):
+        config = oms.NumpressConfig()
+        config.setCompression(name.encode())
+        config.estimate_fixed_point = True
+        use(config)
+    writer.setOptions(options)
+    writer.store(str(path), experiment)
+    assert "MS-Numpress" in path.read_text()
+    packed = read_mzml(path)[0]
+    np.testing.assert_allclose(packed.time, plain.time, atol=1e-4)
+    np.testing.assert_allclose(packed.intensity, plain.intensity, rtol=1e-3, atol=1.0)
 
 
 def test_units_and_words_of_other_programs_are_understood(tmp_path):
