@@ -42,9 +42,9 @@ calibrate: $(STAMP) ## fit the models' weakly known numbers to the calibrate obs
 validate: $(STAMP) ## simulate every published observation; writes models/validation.md and its figure
 	$(BIN)/asnsim validate --report models/validation.md --figure examples/figures/validation.png
 
-bench: $(STAMP) ## coverage of fitted kinetics and concentrations; speed against every peer that is installed
+bench: $(STAMP) ## coverage of fitted kinetics; speed against every peer that is installed
 	$(BIN)/python benchmarks/bench_recovery.py
-	$(BIN)/python benchmarks/bench_laboratory.py
+	$(BIN)/python benchmarks/bench_lab.py
 	$(BIN)/python benchmarks/bench_solve.py
 	$(BIN)/python benchmarks/bench_sensitivity.py
 	$(BIN)/python benchmarks/bench_ensemble.py

@@ -62,7 +62,7 @@ def measure(
 ) -> None:
     """Sample a run and acquire a simulated LC-MS/MS batch; --csv writes the truth table apart from the batch."""
     check_targets(csv, figure)
-    from asnsim.io import write
+    from asnsim.io.mzml import write_batch
     from asnsim.lcms import measure as acquire
     from asnsim.lcms import parse_faults
     from asnsim.tables import write_table
@@ -79,7 +79,8 @@ def measure(
             run, protocol, times=moments, replicates=replicates, seed=seed, noise=noise, progress=progress, faults=faults,
             sets=sets, design_only=design,
         )  # fmt: skip
-    write(batch, out)
+    with progress_bar("writing") as progress:
+        write_batch(batch, out, progress)
     if design:
         _show_design(batch)
         typer.echo(f"wrote the sequence of {len(batch)} injections, their prepared concentrations and the method to {out}")
@@ -174,9 +175,10 @@ def quantify(
 def _source(source: Path):
     """A batch, or a table of areas."""
     if source.is_dir():
-        from asnsim.io import read
+        from asnsim.io.mzml import read_batch
 
-        return read(source)
+        with progress_bar("reading") as progress:
+            return read_batch(source, progress)
     if not source.is_file():
         raise DataError(f"{source}: no such folder or file; give the folder of a batch or a table of areas")
     if source.suffix.lower() not in _TABLES:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 
-from asnsim.chromatogram import Batch, Sample
+from asnsim.chromatogram import Analyte, Batch, Sample
+from asnsim.collisions import Collision, collisions
 from asnsim.errors import DataError
 from asnsim.peaktable import PeakTable
 from asnsim.quantify.calibration import Line, choose_curve
@@ -36,6 +38,16 @@ def _missing(table: pd.DataFrame, samples: tuple[Sample, ...], failed: set[str])
                 names = ", ".join(lacking[:5]) + (" ..." if len(lacking) > 5 else "")
                 notes.append(f"note: {analyte} has no trace in {len(lacking)} of {len(vials)} vials of kind {where}: {names}")
     return notes
+
+
+def _collisions(method: Method) -> list[str]:
+    """Say which molecules of the method show in a channel of another at the same time."""
+    return [f"note: {item}" for item in _found_collisions(method.analytes, method.label_purity) if not item.separated]
+
+
+@lru_cache(maxsize=32)
+def _found_collisions(analytes: tuple[Analyte, ...], purity: float) -> tuple[Collision, ...]:
+    return collisions(analytes, purity)
 
 
 def _lines(table: pd.DataFrame, name: str, method: Method) -> tuple[dict[str, Line], list[str]]:
@@ -235,7 +247,7 @@ def quantify(
     odd = odd_replicates(table, independent, shared, method.rules)
     table["flags"] = ["; ".join(filter(None, (flag, more))) for flag, more in zip(flags, odd, strict=True)]
     notes = [f"note: not quantified: {reason}" for reason in (*uncalibrated, *unscaled)]
-    notes += _missing(table, samples, {name for name, _ in failures})
+    notes += _missing(table, samples, {name for name, _ in failures}) + _collisions(method)
     if acquired and acquired != method.name:
         notes.append(f"note: the batch says it was acquired with {acquired} but is quantified with {method.name}")
     if method.lines:

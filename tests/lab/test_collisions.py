@@ -51,6 +51,17 @@ def test_retention_decides_and_the_worst_comes_first():
     assert [item.separated for item in items] == sorted(item.separated for item in items)
 
 
+def test_quantification_says_what_is_not_separated(culture):
+    from asnsim.lcms import Protocol, measure
+    from asnsim.quantify import Method, quantify
+
+    method = Method.load("hilic_mrm")
+    batch = measure(culture(), Protocol.load("hilic_mrm").with_analytes("asn"), [0.0], 1, seed=1)
+    assert not any("NOT separated" in line for line in quantify(batch, method).report)
+    wide = tuple(replace(a, transitions=tuple(replace(t, rt_window=150.0) for t in a.transitions)) for a in method.analytes)
+    assert any("NOT separated" in line for line in quantify(batch, replace(method, analytes=wide)).report)
+
+
 def test_small_shares_are_left_out_and_one_analyte_does_not_collide_with_itself():
     many, few = (collisions(tuple(HILIC.values()), least=least) for least in (1e-4, 0.03))
     assert len(many) > len(few) > 0 and all(item.channel.analyte != item.analyte for item in many)

@@ -38,6 +38,18 @@ def test_folder_is_read_though_schema_invalid_and_without_a_sequence_of_ours(bat
             assert 30 < trace.time[0] < 160 and 60 < trace.time[-1] < 310  # the files are in minutes, we are in seconds
 
 
+def test_a_sequence_as_smartpeak_writes_it_is_read(lcms_data, tmp_path):
+    source = lcms_data / "smartpeak"
+    for name in YEAST:
+        (tmp_path / f"170808_Jonathan_{name}.mzML").write_bytes((source / f"{name}.mzML").read_bytes())
+    (tmp_path / "sequence.csv").write_bytes((source / "sequence_Unknowns.csv").read_bytes())
+    batch = read_batch(tmp_path)
+    listed = {row["sample_name"] for row in csv.DictReader((source / "sequence_Unknowns.csv").open(encoding="utf-8-sig"))}
+    read = {item.sample.name for item in batch.injections}
+    assert {f"170808_Jonathan_{name}" for name in YEAST} <= read
+    assert {name for name, _ in batch.failures} == listed - read, "files that are not here are listed, not lost"
+
+
 def test_dwell_time_shows_in_the_grid_of_counts(batch):
     asn = next(row for row in load_analytes("smartpeak_yeast") if row.id == "asn")
     for injection in batch.injections[1:]:
