@@ -64,6 +64,11 @@ def scale_of(sample: Sample, method: Method, unit: str = "umol/L") -> Scale:
     diluting = method.per_sample.get("pipetting", 0.0) if sample.dilution_factor != 1.0 else 0.0
     if sample.matrix != "cells":
         return Scale(sample.dilution_factor, unit, diluting, stock)
+    if not method.aliquot > 0:
+        raise DataError(
+            f"sample '{sample.name}': {method.name} states no aliquot_uL, which turns a concentration into an amount in cells; "
+            "name the method that the cells were prepared with"
+        )
     if unit != "umol/L":
         raise DataError(f"sample '{sample.name}': amounts in cells need calibrators in umol/L, not {unit}; convert them")
     amount = sample.dilution_factor * method.aliquot / sample.recovery  # umol per umol/L

@@ -246,7 +246,8 @@ def quantify(
     checks, flags = _judge(table, method)
     odd = odd_replicates(table, independent, shared, method.rules)
     table["flags"] = ["; ".join(filter(None, (flag, more))) for flag, more in zip(flags, odd, strict=True)]
-    notes = [f"note: not quantified: {reason}" for reason in (*uncalibrated, *unscaled)]
+    notes = [f"note: not quantified: {reason}" for reason in (*uncalibrated, *unscaled[:3])]
+    notes += [f"note: not quantified, for such a reason: {len(unscaled) - 3} more vials"] if len(unscaled) > 3 else []
     notes += _missing(table, samples, {name for name, _ in failures}) + _collisions(method)
     if acquired and acquired != method.name:
         notes.append(f"note: the batch says it was acquired with {acquired} but is quantified with {method.name}")

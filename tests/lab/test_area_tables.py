@@ -40,6 +40,14 @@ def test_areas_give_the_values_of_the_chromatograms(both):
     np.testing.assert_allclose(liquids.table["value"][medium], result.table["value"][medium], rtol=1e-12)
 
 
+def test_amounts_in_cells_need_the_method_of_their_preparation(both):
+    _, _, peaks = both
+    result = quantify(peaks, "area_table")
+    cells = result.table[result.table["matrix"] == "cells"]
+    assert cells["value"].isna().all() and any("states no aliquot_uL" in line for line in result.report)
+    assert result.table[result.table["matrix"] == "medium"]["value"].notna().all()
+
+
 def test_the_unit_of_the_calibrators_is_that_of_the_result(both):
     _, _, peaks = both
     vials = tuple(replace(sample, matrix="") for sample in peaks.samples)
