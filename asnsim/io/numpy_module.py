@@ -19,7 +19,7 @@ from asnsim.tables import write_text
 
 __all__ = ["numpy_source", "read", "write"]
 
-_INFIX = {"add": ("+", 1), "sub": ("-", 1), "mul": ("*", 2), "pow": ("**", 4)}
+_INFIX = {"add": ("+", 1), "sub": ("-", 1), "mul": ("*", 2)}
 _LONG = 88  # characters from which an expression becomes a line of its own
 
 
@@ -117,8 +117,10 @@ def _operation(op: str, parts: list[tuple[str, int]]) -> tuple[str, int]:
         return parts[1] if parts[0][0] == "0.0" else parts[0]
     if op in _INFIX:
         sign, rank = _INFIX[op]
-        left = rank + 1 if op == "pow" else rank  # the order of operations is kept: rounding depends on it
-        return f"{_bracketed(parts[0], left)} {sign} {_bracketed(parts[1], rank + 1)}", rank
+        # the order of operations is kept: rounding depends on it
+        return f"{_bracketed(parts[0], rank)} {sign} {_bracketed(parts[1], rank + 1)}", rank
+    if op == "pow":  # not **: of scalars that is another routine, which may round otherwise
+        return f"np.power({parts[0][0]}, {parts[1][0]})", 9
     return f"np.{op}({parts[0][0]})", 9
 
 
