@@ -49,6 +49,7 @@ _HOMES = {
     "oscillation_note": "asnsim.stability",
     "precondition": "asnsim.culture",
     "preculture": "asnsim.culture",
+    "profile": "asnsim.fit",
     "predictions": "asnsim.records",
     "propose": "asnsim.regimens",
     "read": "asnsim.io",

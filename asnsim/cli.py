@@ -115,11 +115,14 @@ def fit(
     problem: Annotated[Path, typer.Argument(help="Fitting problem (.toml).")],
     starts: Annotated[int, typer.Option(min=1, max=10_000, help="Number of starts.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same answer.")] = 1,
+    profiles: Annotated[
+        Path | None, typer.Option(help="Profile every parameter, print what is known of it, and draw it.", show_default=False)
+    ] = None,
     csv: Csv = None,
     figure: Figure = None,
 ) -> None:
     """Fit parameters to data, with intervals and verdicts."""
-    check_targets(csv, figure)
+    check_targets(csv, figure, profiles)
     from asnsim.fit import fit as optimise
     from asnsim.fit import read_problem
     from asnsim.tables import write_table
@@ -137,6 +140,21 @@ def fit(
 
         plot_fit(result, figure)
         wrote(figure)
+    if profiles:
+        _profile(task, result, profiles)
+
+
+def _profile(task, result, path: Path) -> None:
+    """Profile a fit, print intervals and verdicts, draw them."""
+    from asnsim.fit import profile
+    from asnsim.plots_inference import plot_profiles
+
+    with progress_bar("profiling") as progress:
+        found = profile(task, result, progress=progress)
+    rows = [(one.name, float(x), one.lower, one.upper, one.unit, one.verdict) for one, x in zip(found, result.x, strict=True)]
+    show_table(("parameter", "estimate", "lower", "upper", "unit", "verdict"), rows, "95 % intervals of the profile likelihood")
+    plot_profiles(found, path)
+    wrote(path)
 
 
 @app.command()

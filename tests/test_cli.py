@@ -106,8 +106,9 @@ def test_fit(capsys, tmp_path):
         '[[experiment]]\nname = "e"\nrecipe = "teaching"\nset = { asnase_e = "1000 U/L" }\n'
     )
     out = good(capsys, "fit", tmp_path / "problem.toml", "--starts", 1, "--csv", tmp_path / "f.csv",
-               "--figure", tmp_path / "f.png")
-    assert "identifiable" in out and is_png(tmp_path / "f.png")
+               "--figure", tmp_path / "f.png", "--profiles", tmp_path / "p.png")
+    assert "identifiable" in out and is_png(tmp_path / "f.png") and is_png(tmp_path / "p.png")
+    assert "intervals of the profile likelihood" in " ".join(out.split())
     header, line = rows(tmp_path / "f.csv")
     assert float(line[header.index("estimate")]) == pytest.approx(0.01, rel=1e-3)
 

@@ -15,10 +15,10 @@ from asnsim.errors import FitError, IntegrationError
 from asnsim.fit.problem import FitProblem
 from asnsim.tables import write_table
 
-__all__ = ["FitResult", "Start", "fit"]
+__all__ = ["FAILED", "Evaluator", "FitResult", "Start", "fit"]
 
 #: A residual that no accepted step can have: what a failed simulation is worth.
-_FAILED = 1e6
+FAILED = 1e6
 #: Log-scale sd above which the data do not tell a parameter: a factor of 2.7 either way at one sigma.
 _LOOSE = 1.0
 #: Share of a prior's width above which an estimate is the prior's rather than the data's.
@@ -172,7 +172,7 @@ def fit(
     return _judge(problem, tuple(done), log_low, log_high)
 
 
-class _Evaluator:
+class Evaluator:
     """Residuals and Jacobian of one point from one simulation; the optimiser asks for them separately."""
 
     def __init__(self, problem: FitProblem):
@@ -188,15 +188,15 @@ class _Evaluator:
             except IntegrationError as error:
                 self.failure = str(error)
                 rows = self.problem.n + len(self.problem.priors)
-                self.answer = np.full(rows, _FAILED), np.zeros((rows, log_p.size))
+                self.answer = np.full(rows, FAILED), np.zeros((rows, log_p.size))
         return self.answer
 
 
 def _one_start(problem: FitProblem, point, log_low, log_high, max_nfev: int) -> Start:
-    evaluate = _Evaluator(problem)
+    evaluate = Evaluator(problem)
     margin = 1e-9 * (log_high - log_low)
     inside = np.clip(point, log_low + margin, log_high - margin)
-    if evaluate(inside)[0][0] == _FAILED:
+    if evaluate(inside)[0][0] == FAILED:
         return Start(np.exp(point), np.exp(point), np.inf, 1, False, f"the first simulation failed: {evaluate.failure}")
     answer = scipy.optimize.least_squares(
         lambda p: evaluate(p)[0],
