@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from asnsim.errors import DataError
 from asnsim.plots import OKABE_ITO, dress, finish
@@ -50,9 +50,11 @@ def plot_profiles(profiles: Sequence, path: str | Path | None = None) -> Figure:
         axes.set_ylim(-0.03 * one.threshold, 1.6 * one.threshold)
         if one.x.max() > 3 * one.x.min() > 0:
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0), numticks=8))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axes.xaxis.set_minor_formatter(NullFormatter())
         unit = f" [{one.unit}]" if one.unit not in ("", "1") else ""
-        words = f"{one.lower:.3g} to {one.upper:.3g}" if known else one.verdict
+        words = f"{one.lower:.4g} to {one.upper:.4g}" if known else one.verdict
         axes.set_xlabel(f"{one.name}{unit}\n" + "\n".join(textwrap.wrap(words, 46)), fontsize=8, color=_INK)
     for axes in grid[len(profiles) :]:
         axes.set_axis_off()
