@@ -37,7 +37,7 @@ def main() -> None:
 
     model = asnsim.load_model("teaching").with_parameters(cytosol=1e-4)
     dose = asnsim.Regimen.single("20 U", "asnase_e", 2.0)
-    plans = candidates([(1.0, 24.0), (1.0, 4.0, 8.0, 24.0)], replicates=[1, 3, 6], washes=[1, 3], levels=[8])
+    plans = candidates([(1.0, 24.0), (1.0, 4.0, 8.0, 24.0)], replicates=[1, 6], washes=[3], levels=[8])
     found = precision(model, dose, plans, free=("Vmax_uptake", "Vmax_asns"), seeds=(1, 2))
     wide = found.pivot(index=["injections", "times", "replicates", "washes"], columns="what", values="cv")
     print((100 * wide).round(1).to_string())

@@ -60,7 +60,7 @@ def test_two_component_variance_is_found():
 def test_line_covariance_is_the_scatter_of_lines():
     rng, lines = np.random.default_rng(6), []
     x = np.repeat(np.geomspace(0.5, 500.0, 8), 2)
-    for _ in range(300):
+    for _ in range(200):
         y = 0.01 + 0.05 * x + rng.normal(size=x.size) * np.hypot(0.003, 0.04 * 0.05 * x)
         lines.append(fit_two_component(x, y, "1/x^2", np.array([]), np.array([])))
     scatter = np.cov([[line.intercept, line.slope] for line in lines], rowvar=False)
@@ -131,7 +131,7 @@ def test_a_quadratic_is_found_and_undone():
     assert math.isnan(line.back(100.0)), "above the vertex no concentration gives the response"
     fits = [
         fit_two_component(x, truth * rng.lognormal(0, 0.02, x.size), "1/x^2", np.array([]), np.array([]), order=2).back(20.0)
-        for _ in range(200)
+        for _ in range(100)
     ]
     noisy = fit_two_component(x, truth * rng.lognormal(0, 0.02, x.size), "1/x^2", np.array([]), np.array([]), order=2)
     assert noisy.inverse(20.0, 0.0)[1] == pytest.approx(np.std(fits), rel=0.35)
