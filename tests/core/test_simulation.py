@@ -313,7 +313,7 @@ def test_manifest_says_how_to_make_it_again(one_compartment):
 
 
 # ---- sensitivities -----------------------------------------------------------------------------------------------------
-def against_differences(model, regimen, theta, names, times, h=3e-4):
+def assert_like_differences(model, regimen, theta, names, times, h=3e-4):
     """Forward sensitivities against central differences of tight runs, both times the parameter's size.
 
     Allowed: 1e-4 of the largest sensitivity (truncation, h^2) and 2e-6 of the state (noise of the runs, rtol/h).
@@ -337,7 +337,7 @@ def test_sensitivities_of_teaching():
     theta = ("Vmax_uptake", "asns_basal", "n_atf4_asn", "medium", "k_asnase_decay", "asn_c", "asns", "cytosol", "asnase_e", "mu_max")
     regimen = Regimen.single("30 U", "asnase_e", 5.0) + Regimen.single("20 U", "asnase_e", 10.0, duration=4.0)
     model = model.with_parameters(asnase_e=2.0, medium=0.5)
-    against_differences(model, regimen, theta, ("asn_e", "asn_c", "asns", "cytosol", "asnase_e"), [3.0, 5.0, 12.0, 48.0])
+    assert_like_differences(model, regimen, theta, ("asn_e", "asn_c", "asns", "cytosol", "asnase_e"), [3.0, 5.0, 12.0, 48.0])
 
 
 def test_sensitivities_of_cell():
@@ -345,7 +345,7 @@ def test_sensitivities_of_cell():
     model = load_model("cell", "rpmi", "solid_143b")
     theta = ("kcat_asns", "Vmax_snat2", "Ki_asns_asn", "asns_induction", "n_mtor", "medium", "asn_c", "gln_e", "cytosol", "umol_per_unit_hour")
     regimen = Regimen.single("0.05 U", "asnase_e", 2.0) + Regimen.single("1 umol", "asn_e", 12.0) + Regimen.single("1 nmol", "ser_c", 14.0)
-    against_differences(model, regimen, theta, ("asn_e", "asn_c", "asns", "s6kp", "cytosol", "ser_c"), [2.0, 6.0, 12.0, 24.0])
+    assert_like_differences(model, regimen, theta, ("asn_e", "asn_c", "asns", "s6kp", "cytosol", "ser_c"), [2.0, 6.0, 12.0, 24.0])
 
 
 def test_sensitivity_to_a_volume_at_a_bolus(one_compartment, tight):
