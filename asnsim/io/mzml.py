@@ -24,7 +24,7 @@ from asnsim.chromatogram import Batch, Chromatogram, Injection, Nominal, Sample
 from asnsim.errors import DataError, MissingExtraError, suggest
 from asnsim.tables import Row, read_csv, read_toml, write_table, written_whole
 
-__all__ = ["read_batch", "read_mzml", "write_batch", "write_mzml"]
+__all__ = ["check_sequence", "read_batch", "read_mzml", "sample_of", "whole_number", "write_batch", "write_mzml"]
 
 SEQUENCE = (
     "sample_name",
@@ -307,7 +307,7 @@ def write_batch(batch: Batch, folder: str | Path, progress: Callable[[int, int],
         for done, injection in enumerate(batch.injections, start=1):
             sample = injection.sample
             name = sample.file or f"{sample.name}.mzML"
-            if Path(name).name != name or name.startswith("."):
+            if Path(name).name != name or name.startswith(".") or sample.name.startswith("#"):  # '#' begins a comment in tables
                 raise DataError(f"sample '{sample.name}': '{name}' is not a plain file name; rename the sample")
             if injection.chromatograms:  # none in a design that is still to be acquired
                 write_mzml(injection.chromatograms, temporary / name)
@@ -340,7 +340,8 @@ def write_batch(batch: Batch, folder: str | Path, progress: Callable[[int, int],
     return folder
 
 
-def _sample(row: Row) -> Sample:
+def sample_of(row: Row) -> Sample:
+    """Read one row of a sequence."""
     sample_type = SYNONYMS.get((row["sample_type"] or "Unknown").lower())
     if not row["sample_name"]:
         raise DataError(f"{row.where}, column 'sample_name': is empty; every vial needs a name")
@@ -353,13 +354,13 @@ def _sample(row: Row) -> Sample:
     return Sample(
         row["sample_name"],
         sample_type,
-        _whole(row, "inj_number"),
+        whole_number(row, "inj_number"),
         row.number("dilution_factor", 1.0),
         row["level"],
         row["experiment"],
         row["matrix"],
         row.number("time_h", nan),
-        _whole(row, "replicate"),
+        whole_number(row, "replicate"),
         row.number("cell_count", nan),
         row.number("cell_volume_pL", nan),
         row.number("protein_mg", nan),
@@ -369,7 +370,7 @@ def _sample(row: Row) -> Sample:
     )
 
 
-def _check_sequence(samples: list[Sample]) -> None:
+def check_sequence(samples: list[Sample]) -> None:
     """One vial, one file, one place in the order: what is believed here decides carry-over and calibration."""
     for what, values in (
         ("original_filename", [sample.file for sample in samples]),
@@ -381,7 +382,8 @@ def _check_sequence(samples: list[Sample]) -> None:
             raise DataError(f"sequence.csv, column '{what}': '{twice}' stands there twice; each vial has its own")
 
 
-def _whole(row: Row, column: str) -> int:
+def whole_number(row: Row, column: str) -> int:
+    """Read a cell that holds a whole number, not negative; 0 where it is empty."""
     value = row.number(column, 0)
     if value != int(value) or value < 0:
         raise DataError(f"{row.where}, column '{column}': {row[column]} is not a whole number")
@@ -438,8 +440,8 @@ def read_batch(folder: str | Path, progress: Callable[[int, int], None] | None =
         raise DataError(f"{folder}: no such folder; check the name")
     sequence = folder / "sequence.csv"
     if sequence.is_file():
-        samples = [_sample(row) for row in read_csv(sequence, required=("sample_name", "sample_type"))]
-        _check_sequence(samples)
+        samples = [sample_of(row) for row in read_csv(sequence, required=("sample_name", "sample_type"))]
+        check_sequence(samples)
         samples.sort(key=lambda sample: sample.inj_number)
     else:
         names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() == ".mzml" and not path.name.startswith("."))

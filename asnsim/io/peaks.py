@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from asnsim.chromatogram import Nominal, Sample
 from asnsim.errors import DataError
-from asnsim.io.masshunter import is_masshunter, read_masshunter
-from asnsim.io.mzml import SAMPLE_TYPES, SYNONYMS
-from asnsim.io.skyline import is_skyline, read_skyline_report
+from asnsim.io.masshunter import first_rows, is_masshunter, read_masshunter
+from asnsim.io.mzml import SAMPLE_TYPES, SYNONYMS, whole_number
+from asnsim.io.skyline import check_writable, is_skyline, read_skyline_report
 from asnsim.peaktable import COLUMNS, PeakTable
-from asnsim.tables import Row, read_csv, write_table
+from asnsim.tables import Row, read_csv, read_tsv, write_table
 
 __all__ = ["peaks_of", "read_areas", "read_peaks", "write_peaks"]
 
@@ -30,16 +28,20 @@ def peaks_of(batch, result) -> PeakTable:
     Parameters
     ----------
     batch : Batch
-        Gives samples and prepared concentrations.
+        Gives samples and prepared concentrations; those of a vial without areas, which the result lists, are left out.
     result : Quantification
         Gives areas.
     """
     areas = result.table[list(COLUMNS)].reset_index(drop=True)
-    return PeakTable(batch.name, tuple(injection.sample for injection in batch.injections), areas, batch.nominal)
+    found = set(zip(areas["sample"], areas["analyte"], strict=True))
+    nominal = tuple(item for item in batch.nominal if (item.sample_name, item.analyte) in found)
+    return PeakTable(batch.name, tuple(injection.sample for injection in batch.injections), areas, nominal)
 
 
 def write_peaks(peaks: PeakTable, path: str | Path) -> Path:
     """Write a long table, one row per sample and analyte, which `read_peaks` reads back exactly.
+
+    The batch takes the name of the file, and the names of mzML files are not part of the table.
 
     Parameters
     ----------
@@ -50,12 +52,10 @@ def write_peaks(peaks: PeakTable, path: str | Path) -> Path:
     Raises
     ------
     DataError
-        If a sample has no area: it would be lost.
+        If something would be lost or changed: a sample without an area, say, or a name that starts with #.
     """
+    check_writable(peaks)
     vials = {sample.name: sample for sample in peaks.samples}
-    lost = [name for name in vials if name not in set(peaks.areas["sample"])]
-    if lost:
-        raise DataError(f"sample '{lost[0]}' of '{peaks.name}' has no area and would be lost; leave it out or give its row")
     nominal = {(item.sample_name, item.analyte): item for item in peaks.nominal}
     rows = []
     for row in peaks.areas.itertuples(index=False):
@@ -68,7 +68,7 @@ def write_peaks(peaks: PeakTable, path: str | Path) -> Path:
 
 
 def read_peaks(path: str | Path) -> PeakTable:
-    """Read a long table of areas.
+    """Read a long table of areas; samples come in order of inj_number, or of their first rows.
 
     Needed are the columns sample, sample_type, analyte, area and is_area; the others as `write_peaks` names them may be there.
 
@@ -78,24 +78,27 @@ def read_peaks(path: str | Path) -> PeakTable:
         If a column is missing, a cell cannot be read, a sample is described in two ways, or units differ.
     """
     path = Path(path)
-    rows = read_csv(path, required=("sample", "sample_type", "analyte", "area", "is_area"))
+    read = read_tsv if path.suffix == ".tsv" else read_csv
+    rows = read(path, required=("sample", "sample_type", "analyte", "area", "is_area"))
     samples: dict[str, Sample] = {}
     areas, nominal = [], []
+    if not rows:
+        raise DataError(f"{path.name}: holds no area; its first row names the columns, the next ones hold areas")
     units = {row["unit"] or "umol/L" for row in rows}
     if len(units) > 1:
         raise DataError(f"{path.name}, column 'unit': holds {', '.join(sorted(units))}; one table has one unit")
     for row in rows:
-        sample = _sample(row, len(samples) + 1)
-        known = samples.setdefault(sample.name, sample)
-        if repr(replace(known, inj_number=0)) != repr(replace(sample, inj_number=0)):  # repr, because nan is not nan
+        known = samples.get(row["sample"])
+        sample = _sample(row, known.inj_number if known else len(samples) + 1)
+        if repr(samples.setdefault(sample.name, sample)) != repr(sample):  # repr, because nan is not nan
             raise DataError(f"{row.where}: sample '{sample.name}' is described in two ways; give all its rows the same")
         numbers = [row.number(name, math.nan) for name in COLUMNS[2:]]
         areas.append((sample.name, row["analyte"], *numbers))
         stated = row.number("nominal", math.nan)
         if stated == stated:
             nominal.append(Nominal(sample.name, row["analyte"], stated, row.number("is_nominal", math.nan), *units))
-    unit = next(iter(units), "umol/L")
-    return PeakTable(path.stem, tuple(samples.values()), pd.DataFrame(areas, columns=list(COLUMNS)), tuple(nominal), unit)
+    unit, order = next(iter(units)), tuple(sorted(samples.values(), key=lambda sample: sample.inj_number))
+    return PeakTable(path.stem, order, pd.DataFrame(areas, columns=list(COLUMNS)), tuple(nominal), unit)
 
 
 def _sample(row: Row, place: int) -> Sample:
@@ -104,9 +107,11 @@ def _sample(row: Row, place: int) -> Sample:
         raise DataError(f"{row.where}: sample and analyte must not be empty")
     if kind is None:
         raise DataError(f"{row.where}, column 'sample_type': '{row['sample_type']}' is not one of {', '.join(SAMPLE_TYPES)}")
-    whole = {name: int(row.number(name, default)) for name, default in (("inj_number", place), ("replicate", 0))}
+    place = whole_number(row, "inj_number") if row["inj_number"] else place
+    whole = {"inj_number": place, "replicate": whole_number(row, "replicate")}
     ones = ("dilution_factor", "recovery")
-    numbers = {name: row.number(name, 1.0 if name in ones else math.nan) for name in ("dilution_factor", "time_h", *_OF_CELLS)}
+    columns = ("dilution_factor", "time_h", *_OF_CELLS)
+    numbers = {name: row.number(name, 1.0 if name in ones else math.nan) for name in columns}
     words = {name: row[name] for name in ("level", "experiment", "matrix")}
     return Sample(row["sample"], kind, **whole, **numbers, **words)
 
@@ -126,9 +131,7 @@ def read_areas(path: str | Path) -> PeakTable:
         return read_masshunter(path)
     if is_skyline(path):
         return read_skyline_report(path)
-    with path.open(encoding="utf-8-sig", newline="", errors="replace") as handle:
-        header = next(csv.reader(handle, delimiter="\t" if path.suffix == ".tsv" else ","), [])
-    if "is_area" not in header:
+    if "is_area" not in first_rows(path, 1, "\t" if path.suffix == ".tsv" else ",")[0]:
         raise DataError(
             f"{path.name}: is no table of areas this reader knows; it takes MassHunter's wide export, Skyline's molecule "
             "transition report, or a long table with columns sample, sample_type, analyte, area, is_area"
