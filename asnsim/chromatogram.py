@@ -18,7 +18,7 @@ import numpy as np
 
 from asnsim.errors import DataError, suggest
 from asnsim.gradient import shifted
-from asnsim.isotopes import Species
+from asnsim.isotopes import LABELS, UNIT_RESOLUTION, Species, parse_formula
 from asnsim.tables import Row, find_model_file, models_folder, read_toml, read_tsv
 
 __all__ = [
@@ -35,6 +35,9 @@ __all__ = [
     "method_analytes",
     "plain_values",
 ]
+
+
+_STANDARD = ("formula", "product", "purity", "unlabelled")  # keys of a row of [internal_standards]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,9 @@ class Analyte:
         Area in counts (counts/s x s) per umol/L; what the bench's ion source gives, not used in quantification.
     lloq, uloq : float
         Designed calibration range, umol/L.
+    is_purity, is_unlabelled : float
+        Atom fraction of the label, and light analyte in the standard as a fraction of it, where the method file states them for
+        this standard; nan leaves them to the method and to the bench.
     """
 
     id: str
@@ -109,6 +115,8 @@ class Analyte:
     qualifier_ratio: float
     lloq: float
     uloq: float
+    is_purity: float = math.nan
+    is_unlabelled: float = math.nan
 
     def transition(self, role: str) -> Transition | None:
         """Return the transition of a role, or None."""
@@ -124,8 +132,9 @@ class Analyte:
         return Species(self.formula, self.qualifier_product if qualifier else self.product, self.polarity)
 
     def heavy(self, purity: float = 1.0) -> Species:
-        """The internal standard, with the atom fraction of its label."""
-        return Species(self.is_formula, self.is_product, self.polarity, purity)
+        """The internal standard, with the atom fraction of its label: its own if it is stated, else the method's."""
+        own = self.is_purity if self.is_purity == self.is_purity else purity
+        return Species(self.is_formula, self.is_product, self.polarity, own)
 
 
 def _row_to_analyte(row: Row) -> Analyte:
@@ -231,7 +240,8 @@ def check_keys(data: Mapping, template: Mapping, path: Path, required: bool, ope
 def method_analytes(method: Mapping, path: Path) -> tuple[Analyte, ...]:
     """Read the analytes a method names: rows ``transitions`` of ``models/analytes.tsv``, or of its own ``analytes`` table.
 
-    ``[internal_standards]`` may replace the isotopologue of the table, and ``[lc]`` moves the listed retention times where its
+    ``[internal_standards]`` may replace the isotopologue of the table (formula and product; its own label purity and share of
+    unlabelled analyte, if stated), and ``[lc]`` moves the listed retention times where its
     gradient or flow are not those they were listed with.
     """
     if "transitions" not in method:
@@ -239,6 +249,8 @@ def method_analytes(method: Mapping, path: Path) -> tuple[Analyte, ...]:
     own = path.parent / method["analytes"] if "analytes" in method else None
     analytes = load_analytes(method["transitions"], own)
     standards = method.get("internal_standards", {})
+    if not isinstance(standards, Mapping):
+        raise DataError(f"{path.name}: [internal_standards] must be a table, such as asn = {{ formula = ..., product = ... }}")
     for name in standards:
         if name not in {analyte.id for analyte in analytes}:
             known = suggest(name, [analyte.id for analyte in analytes])
@@ -246,6 +258,7 @@ def method_analytes(method: Mapping, path: Path) -> tuple[Analyte, ...]:
     analytes = tuple(_restandardised(analyte, standards.get(analyte.id), path) for analyte in analytes)
     if "lc" not in method:
         return analytes
+    check_keys({"lc": method["lc"]}, {"lc": load_method("hilic_mrm")[0]["lc"]}, path, required=True)
     return tuple(_moved(analyte, shifted(analyte.rt, method["lc"], path.name)) for analyte in analytes)
 
 
@@ -257,13 +270,44 @@ def _restandardised(analyte: Analyte, standard: Mapping | None, path: Path) -> A
     """The analyte with another isotopologue as internal standard; its channel is set to the masses of the formulas."""
     if standard is None:
         return analyte
-    for key in ("formula", "product"):
-        if key not in standard:
-            raise DataError(f"{path.name}: [internal_standards] {analyte.id} needs formula and product, such as '[13C]4H8N2O3'")
-    species = Species(standard["formula"], standard["product"], analyte.polarity)
+    where = f"{path.name}: [internal_standards] {analyte.id}"
+    if not isinstance(standard, Mapping) or not all(isinstance(standard.get(key), str) for key in ("formula", "product")):
+        raise DataError(f"{where} needs formula and product, such as '[13C]4H8N2O3'")
+    for key in standard:
+        if key not in _STANDARD:
+            raise DataError(f"{where} '{key}' is not known{suggest(key, _STANDARD) or '; remove it'}")
+    formula, product = standard["formula"], standard["product"]
+    for name, labelled, light in (("formula", formula, analyte.formula), ("product", product, analyte.product)):
+        if _without_label(labelled) != _without_label(light):
+            raise DataError(f"{where} {name} '{labelled}' is not an isotopologue of {light}")
+    molecule = parse_formula(formula)
+    if any(count > molecule.get(atom, 0) for atom, count in parse_formula(product).items() if atom in LABELS):
+        raise DataError(f"{where} product '{product}' has more label than '{formula}'")
+    for key, low, high in (("purity", 0.5, 1.0), ("unlabelled", 0.0, 0.5)):
+        value = standard.get(key, low)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise DataError(f"{where} {key} is '{value}'; it must be a number from {low:g} to {high:g}")
+    species, light = Species(formula, product, analyte.polarity), analyte.light()
+    if abs(species.q1 - light.q1) <= UNIT_RESOLUTION and abs(species.q3 - light.q3) <= UNIT_RESOLUTION:
+        raise DataError(f"{where} '{formula}' shares the channel of {analyte.id} itself; it must be heavier")
     own = replace(analyte.transition("IS"), q1=round(species.q1, 1), q3=round(species.q3, 1))
-    kept = tuple(own if item.role == "IS" else item for item in analyte.transitions)
-    return replace(analyte, is_formula=standard["formula"], is_product=standard["product"], transitions=kept)
+    return replace(
+        analyte,
+        is_formula=formula,
+        is_product=product,
+        transitions=tuple(own if item.role == "IS" else item for item in analyte.transitions),
+        is_purity=standard.get("purity", math.nan),
+        is_unlabelled=standard.get("unlabelled", math.nan),
+    )
+
+
+def _without_label(formula: str) -> dict[str, int]:
+    """Atoms by element, whatever their isotope."""
+    atoms: dict[str, int] = {}
+    for atom, count in parse_formula(formula).items():
+        element = LABELS.get(atom, atom)
+        atoms[element] = atoms.get(element, 0) + count
+    return atoms
 
 
 def _read_only(values: object) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from asnsim.chromatogram import Analyte, Transition
-from asnsim.isotopes import Species, cross_talk
+from asnsim.isotopes import Species, cross_talk, labelled_product
 
 __all__ = ["Collision", "collisions"]
 
@@ -21,8 +21,8 @@ class Collision:
         Where it shows.
     analyte : str
         What shows.
-    form : {'light', 'light, qualifier path', 'IS'}
-        Of it.
+    form : {'light', 'light, qualifier path', 'IS', 'IS, qualifier path'}
+        Of it; the qualifier path of a standard is known where its elements are labelled throughout or not at all.
     share : float
         Signal there, relative to the form's own quantifier channel: natural isotopes, incomplete label, or 1 for the same nominal
         transition.
@@ -84,4 +84,8 @@ def _forms(analyte: Analyte, purity: float) -> Iterator[tuple[str, Species, floa
     yield "IS", analyte.heavy(purity), 1.0
     if analyte.qualifier_product:
         ratio = analyte.qualifier_ratio
-        yield "light, qualifier path", analyte.light(qualifier=True), ratio if ratio == ratio else 1.0
+        ratio = ratio if ratio == ratio else 1.0
+        yield "light, qualifier path", analyte.light(qualifier=True), ratio
+        heavy, product = analyte.heavy(purity), labelled_product(analyte.qualifier_product, analyte.is_formula)
+        if product is not None:
+            yield "IS, qualifier path", Species(heavy.formula, product, analyte.polarity, heavy.purity), ratio

@@ -10,7 +10,7 @@ import numpy as np
 
 from asnsim.errors import DataError
 
-__all__ = ["UNIT_RESOLUTION", "Species", "cross_talk", "ion_mass", "parse_formula"]
+__all__ = ["UNIT_RESOLUTION", "Species", "cross_talk", "ion_mass", "labelled_product", "parse_formula"]
 
 # Monoisotopic masses in u: AME2020 (Wang et al. 2021, Chin. Phys. C 45, 030003). Abundances: CIAAW/IUPAC representative values
 # (Meija et al. 2016, Pure Appl. Chem. 88, 293). A heavy isotope is written [13C], [15N].
@@ -63,6 +63,27 @@ def ion_mass(formula: str, polarity: str, protonate: bool = False) -> float:
     sign = 1 if polarity == "+" else -1
     mass = sum(MASS[atom] * count for atom, count in parse_formula(formula).items())
     return mass + (sign * MASS["H"] if protonate else 0.0) - sign * ELECTRON
+
+
+def labelled_product(product: str, labelled: str) -> str | None:
+    """Return the formula of a fragment of a labelled molecule, or None where its formula does not say where the label sits.
+
+    Elements that are labelled throughout, or not at all, are so in every fragment; of a partly labelled element nobody knows.
+
+    Parameters
+    ----------
+    product : str
+        Product ion of the light molecule.
+    labelled : str
+        Neutral labelled molecule.
+    """
+    molecule, ion = parse_formula(labelled), parse_formula(product)
+    for isotope, element in LABELS.items():
+        if isotope in molecule and element in molecule:
+            return None
+        if isotope in molecule and element in ion:
+            ion[isotope] = ion.pop(element)
+    return "".join(f"{atom}{count}" for atom, count in ion.items())
 
 
 def _pattern(atoms: Mapping[str, int], purity: float, size: int = 4) -> np.ndarray:

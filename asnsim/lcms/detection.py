@@ -10,6 +10,7 @@ import numpy as np
 from asnsim.chromatogram import Chromatogram, Transition
 from asnsim.isotopes import cross_talk
 from asnsim.lcms.draws import Draws
+from asnsim.lcms.gradient import relative_width
 from asnsim.lcms.protocol import Protocol
 from asnsim.lcms.separation import emg, schedule
 
@@ -66,7 +67,21 @@ def dead_time_loss(rate: np.ndarray, dead_time: float) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """State of LC and source during one injection; arrays have shape (n_analytes,)."""
+    """State of LC and source during one injection; arrays have shape (n_analytes,).
+
+    Parameters
+    ----------
+    retention : ndarray
+        s.
+    sigma, tau : float
+        Width and tail of a peak under the listed gradient, s.
+    matrix_factor, residual : ndarray
+        Of the analytes, and of their internal standards on top of it.
+    gain : float
+        Of the injection.
+    width : ndarray
+        Width of each peak over the listed one; 1 where the method runs the gradient and flow of its table.
+    """
 
     retention: np.ndarray
     sigma: float
@@ -74,6 +89,7 @@ class Conditions:
     matrix_factor: np.ndarray
     residual: np.ndarray
     gain: float
+    width: np.ndarray
 
 
 def conditions(position: int, protocol: Protocol, factor: float, vial_draws: Draws, draws: Draws) -> Conditions:
@@ -91,9 +107,10 @@ def conditions(position: int, protocol: Protocol, factor: float, vial_draws: Dra
     sigma = expected * lc["width_ratio"] * draws.lognormal(lc["width_cv"])
     gain = draws.lognormal(injection["volume_cv"]) * (1.0 + injection["sensitivity_drift"] * slow)
     factors = factor * vial_draws.lognormal(esi["matrix_cv"], (n,))
-    return Conditions(
-        retention, sigma, lc["tau_over_sigma"] * sigma, factors, vial_draws.lognormal(esi["residual_cv"], (n,)), gain
-    )
+    residual = vial_draws.lognormal(esi["residual_cv"], (n,))
+    method_lc = protocol.method.get("lc")
+    width = np.array([relative_width(analyte.rt, method_lc) if method_lc else 1.0 for analyte in protocol.analytes])
+    return Conditions(retention, sigma, lc["tau_over_sigma"] * sigma, factors, residual, gain, width)
 
 
 def acquire(
@@ -133,7 +150,7 @@ def acquire(
     out = []
     for channel, sources, t in zip(channels.transitions, channels.sources, times, strict=True):
         near = np.flatnonzero((state.retention > t[0] - 60.0) & (state.retention < t[-1] + 60.0))
-        shape = {i: emg(t, state.retention[i], state.sigma, state.tau) for i in near}
+        shape = {i: emg(t, state.retention[i], state.sigma * state.width[i], state.tau * state.width[i]) for i in near}
         crowd = sum(((light[i] + heavy[i]) * shape[i] for i in near), np.zeros_like(t)) / peak_height
         rate = np.zeros_like(t)
         for i, is_heavy, weight in sources:

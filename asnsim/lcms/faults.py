@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from asnsim.errors import DataError, suggest
 from asnsim.lcms.preparation import Vial
 
@@ -78,7 +80,7 @@ class Faults:
         words += [f"{what} {table[name]:g}" for what, table in tables.items() if name in table]
         return ", ".join(words)
 
-    def applied(self, vials: Sequence[Vial], leak_per_min: float, unlabelled: float) -> list[Vial]:
+    def applied(self, vials: Sequence[Vial], leak_per_min: float, unlabelled: float | np.ndarray) -> list[Vial]:
         """Return the vials as they end up on the tray, in the same order.
 
         Parameters
@@ -87,7 +89,7 @@ class Faults:
             As prepared.
         leak_per_min : float
             Rate at which washed cells lose their pools, k: n <- n exp(-k t).
-        unlabelled : float
+        unlabelled : float or ndarray, shape (n_analytes,)
             Light analyte in the internal standard, as a fraction of it.
 
         Raises
@@ -106,7 +108,7 @@ class Faults:
             moved[one], moved[other] = _relabelled(b, a), _relabelled(a, b)
         return [moved[name] for name in known]
 
-    def _of(self, vial: Vial, leak_per_min: float, unlabelled: float) -> Vial:
+    def _of(self, vial: Vial, leak_per_min: float, unlabelled: float | np.ndarray) -> Vial:
         name = vial.sample.name
         heavy = vial.heavy * (name not in self.no_is)
         light = vial.light - unlabelled * vial.heavy

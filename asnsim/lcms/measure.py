@@ -15,9 +15,9 @@ from asnsim.lcms.assays import assay, draw_bias
 from asnsim.lcms.design import Standard, extras, numbered, pooled, sequence, standards, validation
 from asnsim.lcms.detection import Channels, acquire, conditions
 from asnsim.lcms.draws import Draws
-from asnsim.lcms.extraction import lysis, matrix_factor, recovered
+from asnsim.lcms.extraction import lysis, matrix_factor
 from asnsim.lcms.faults import Faults
-from asnsim.lcms.preparation import Vial, prepare, prepare_standard, waited
+from asnsim.lcms.preparation import Vial, prepare, prepare_standard, unlabelled, waited
 from asnsim.lcms.protocol import MATRICES, Protocol
 from asnsim.lcms.sampling import collect_cells, collect_liquid, known_pools, moment
 
@@ -83,9 +83,7 @@ class _Bench:
         protocol, draws = self.protocol, Draws(self.seed, _STANDARD, len(self.made))
         self.made[item.sample.name] = item
         content = item.nominal / item.sample.dilution_factor
-        vial = prepare_standard(item.sample, content, self.stock, item.with_is, protocol, draws)
-        if not item.extracted:  # what was added after the extraction was not lost in it
-            vial = replace(vial, light=vial.light / recovered(protocol), heavy=vial.heavy / recovered(protocol))
+        vial = prepare_standard(item.sample, content, self.stock, item.with_is, protocol, draws, item.extracted)
         if item.sample.type in ("Standard", "QC", "Matrix"):
             concentration = float(protocol.method["preparation"]["is_concentration"])
             self.nominal += [
@@ -124,8 +122,8 @@ def _truth(
                 "carried_light": float(carried[0][i]),
                 "carried_heavy": float(carried[1][i]),
                 "rt_s": float(state.retention[i]),
-                "sigma_s": float(state.sigma),
-                "tau_s": float(state.tau),
+                "sigma_s": float(state.sigma * state.width[i]),
+                "tau_s": float(state.tau * state.width[i]),
                 "matrix_factor": float(state.matrix_factor[i]),
                 "matrix_residual": float(state.residual[i]),
                 "gain": float(state.gain),
@@ -246,7 +244,7 @@ def _acquire(
     protocol, root = bench.protocol, bench.seed
     if faults.carry_over == faults.carry_over:
         protocol = protocol.with_bench(injection={"carry_over": faults.carry_over})
-    order = faults.applied(order, protocol.bench["wash"]["leak_per_min"], protocol.bench["preparation"]["is_unlabelled"])
+    order = faults.applied(order, protocol.bench["wash"]["leak_per_min"], unlabelled(protocol))
     channels, injection = Channels.of(protocol), protocol.bench["injection"]
     held = (np.zeros(len(protocol.analytes)), np.zeros(len(protocol.analytes)))
     injections, truth = [], []

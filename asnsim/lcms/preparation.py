@@ -13,7 +13,7 @@ from asnsim.lcms.extraction import recovered, strength
 from asnsim.lcms.protocol import Protocol
 from asnsim.lcms.sampling import Collected
 
-__all__ = ["Vial", "prepare", "prepare_standard", "waited"]
+__all__ = ["Vial", "occluded", "prepare", "prepare_standard", "unlabelled", "waited"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +36,52 @@ class Vial:
     latent: dict[str, dict[str, float]]
 
 
+def unlabelled(protocol: Protocol) -> np.ndarray:
+    """Return light analyte in the internal standards, over the standard, shape (n_analytes,): the method's or the bench's."""
+    usual = protocol.bench["preparation"]["is_unlabelled"]
+    return np.array([usual if math.isnan(analyte.is_unlabelled) else analyte.is_unlabelled for analyte in protocol.analytes])
+
+
+def occluded(protocol: Protocol, matrix: str) -> float:
+    """Return the fraction of analyte that the protein pellet holds back.
+
+    Only plasma has much protein. Calibrators and QCs are made in a surrogate without it, because no plasma is free of amino
+    acids: an internal standard that is added first is held back alike, and one that is added to the supernatant is not.
+    """
+    return protocol.bench["precipitation"]["occluded_plasma"] if matrix == "plasma" else 0.0
+
+
 def _finish(
-    sample: Sample, light: np.ndarray, with_is: bool, protocol: Protocol, latent: dict, draws: Draws, standards: dict[str, float]
+    sample: Sample,
+    light: np.ndarray,
+    with_is: bool,
+    protocol: Protocol,
+    latent: dict,
+    draws: Draws,
+    standards: dict[str, float],
+    extracted: bool = True,
 ) -> Vial:
+    """Add the standard, and take both through precipitation and drying, as far as they went through it.
+
+    Light: ``n_l s r v1 v2 (1 - o)`` with strength s, recovery r, two volume errors v and the occluded fraction o. A standard
+    added before shares all of it; one added afterwards is only brought to the same strength, and its unlabelled part with it.
+    """
     preparation = protocol.bench["preparation"]
     concentration = protocol.method["preparation"]["is_concentration"] if with_is else 0.0
     heavy = np.array([concentration * draws.lognormal(preparation["is_cv"]) for _ in protocol.analytes])
-    light = light + preparation["is_unlabelled"] * heavy
+    impurity = unlabelled(protocol) * heavy
     heavy = heavy * np.array([standards.get(analyte.id, 1.0) for analyte in protocol.analytes])
-    # precipitation, drying and their volumes take light and IS alike
-    cv = protocol.bench["precipitation"]["volume_cv"]
-    kept = strength(protocol) * recovered(protocol) * draws.lognormal(cv) * draws.lognormal(cv)
-    for analyte, amount, standard in zip(protocol.analytes, light, heavy, strict=True):
+    cv, late = protocol.bench["precipitation"]["volume_cv"], protocol.is_added == "after_extraction"
+    lost = recovered(protocol) * (1.0 - occluded(protocol, sample.matrix)) if extracted else 1.0
+    kept = strength(protocol) * lost * draws.lognormal(cv) * draws.lognormal(cv)
+    kept_is = strength(protocol) if late else kept
+    for analyte, amount, standard in zip(protocol.analytes, light + impurity, heavy, strict=True):
         latent.setdefault(analyte.id, {}).update(vial_light=float(amount), vial_heavy=float(standard))
-    return Vial(sample, kept * light, kept * heavy, latent)
+    return Vial(sample, kept * light + kept_is * impurity, kept_is * heavy, latent)
 
 
 def prepare(sample: Sample, collected: Collected, protocol: Protocol, draws: Draws) -> Vial:
-    """Add internal standard to a sample, precipitate, dry and reconstitute it.
+    """Add internal standard to a sample, precipitate, dry and reconstitute it, in the order the method says.
 
     A liquid is diluted (where the method says so) and an aliquot taken, each with a pipetting error; of cells the whole extract
     is used.
@@ -80,7 +108,13 @@ def prepare(sample: Sample, collected: Collected, protocol: Protocol, draws: Dra
 
 
 def prepare_standard(
-    sample: Sample, nominal: np.ndarray, stock: np.ndarray, with_is: bool, protocol: Protocol, draws: Draws
+    sample: Sample,
+    nominal: np.ndarray,
+    stock: np.ndarray,
+    with_is: bool,
+    protocol: Protocol,
+    draws: Draws,
+    extracted: bool = True,
 ) -> Vial:
     """Prepare a calibrator, QC or blank.
 
@@ -98,10 +132,12 @@ def prepare_standard(
         Method and bench.
     draws : Draws
         Random numbers of this vial.
+    extracted : bool
+        Whether it went through the extraction; what was added afterwards was not lost in it.
     """
     light = nominal * stock * draws.lognormal(protocol.bench["preparation"]["pipetting_cv"])
     latent = {analyte.id: {"pool": float(value)} for analyte, value in zip(protocol.analytes, nominal, strict=True)}
-    return _finish(sample, light, with_is, protocol, latent, draws, {})
+    return _finish(sample, light, with_is, protocol, latent, draws, {}, extracted)
 
 
 def waited(vial: Vial, hours: float, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:

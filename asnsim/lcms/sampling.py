@@ -15,7 +15,6 @@ from asnsim.lcms.protocol import MATRICES, Protocol
 __all__ = ["Collected", "Moment", "collect_cells", "collect_liquid", "film_after_washes", "known_pools", "moment", "population"]
 
 SECONDS_PER_HOUR = 3600.0
-_MOMENTS = ("at_extraction", "at_sampling")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +173,7 @@ def collect_liquid(now: Moment, matrix: str, analytes: tuple[str, ...], protocol
     DataError
         If the method adds its internal standard at a moment that is not known.
     """
-    suffix, added = MATRICES[matrix], protocol.method["preparation"]["is_added"]
-    if added not in _MOMENTS:
-        raise DataError(f"[preparation] is_added '{added}' is not one of {', '.join(_MOMENTS)}")
+    suffix, added = MATRICES[matrix], protocol.is_added
     content = {name: max(float(now.quenched[f"{name}_{suffix}"]), 0.0) for name in analytes}
     standards = _in_the_tube(content, now, matrix, protocol) if added == "at_sampling" and "asn" in analytes else {}
     latent = {

@@ -12,6 +12,7 @@ from asnsim.chromatogram import load_method
 from asnsim.errors import DataError
 from asnsim.gradient import log_kw_of, retention_time
 from asnsim.lcms import Protocol, measure
+from asnsim.lcms.gradient import eluting_factor, peak_sigma, plates, relative_width
 from asnsim.quantify import Method, quantify
 
 
@@ -91,6 +92,9 @@ def test_a_steeper_gradient_and_a_faster_flow_come_earlier_and_both_sides_know(t
         ("gradient = [[0, 15], [15, 60], [18, 60]]             #", "gradient = [[0, 15], [15, 160]] #", "is not a gradient"),
         ("gradient = [[0, 15], [15, 60], [18, 60]]             #", "gradient = [[1, 15], [15, 60]] #", "minutes from 0 on"),
         ('\nflow_mL_min = { value = 0.2', '\nflow_mL_min = { value = 0', "flow_mL_min is 0; it must be positive"),
+        ("\nS = {", "\n# S = {", r"\[lc\] S is missing"),
+        ("\nS = { value = 5,", '\nS = { value = "steep",', "S is 'steep'; it must be a number"),
+        ("\nS = {", "\nslope = 5\nS = {", r"\[lc\] 'slope' is not known"),
         ("dead_time_min = { value = 2,", "dead_time_min = { value = 2,", ""),
     ],
 )
@@ -108,3 +112,47 @@ def test_nothing_retained_comes_before_the_dead_time(tmp_path):
     path.write_text(path.read_text().replace("gradient = [[0, 15], [15, 60], [18, 60]]             #", "gradient = [[0, 15], [9, 60]] #", 1))
     with pytest.raises(DataError, match="is not after the dead time of 780 s"):
         Method.load(path)
+
+
+# ---- peak width ------------------------------------------------------------------------------------------------------------
+def test_isocratic_width_is_that_of_the_plate_number():
+    k = math.exp(3.0 - 5.0 * 0.3)
+    assert eluting_factor([[0, 30]], 100.0, 3.0, 5.0) == pytest.approx(k, rel=1e-12)
+    assert peak_sigma(100.0, k, 1e4) == pytest.approx(100.0 * (1 + k) / 100.0)  # t_R/sqrt(N)
+    assert plates(100.0, k, peak_sigma(100.0, k, 1e4)) == pytest.approx(1e4)
+
+
+@given(st.floats(2.0, 5.0), st.floats(3.0, 8.0))
+def test_linear_gradient_has_snyders_eluting_factor(log_kw, S):
+    """k_e = k0/(b k0 + 1); in closed form where the compound leaves within the gradient."""
+    t0, steepness = 60.0, S * 0.5 * 60.0 / 3600.0
+    k0 = math.exp(log_kw - S * 0.05)
+    expected = k0 / (steepness * k0 + 1.0)
+    if math.log(steepness * k0 + 1.0) / steepness * t0 < 3600.0:
+        assert eluting_factor([[0, 5], [60, 55]], t0, log_kw, S) == pytest.approx(expected, rel=1e-9)
+
+
+def test_widths_are_the_listed_ones_until_gradient_or_flow_change():
+    lc = Protocol.load("hilic_mrm").method["lc"]
+    assert relative_width(828.0, lc) == 1.0
+    faster = {**lc, "flow_mL_min": 2 * lc["flow_mL_min"]}
+    steeper = {**lc, "gradient": [[0, 15], [7.5, 60], [18, 60]]}
+    both = {**faster, "gradient": [[0, 15], [7.5, 60], [9, 60]]}  # all times halve: so do the widths
+    assert relative_width(414.0, both) == pytest.approx(0.5, rel=1e-9)
+    assert relative_width(600.0, faster) < 1.0 and relative_width(500.0, steeper) < 1.0
+
+
+def test_a_peak_of_the_bench_has_the_width_that_its_gradient_gives(tmp_path, culture):
+    """Its standard deviation, read from a trace without noise: sigma^2 + tau^2."""
+    path = changed(tmp_path, "\nflow_mL_min = { value = 0.2", "\nflow_mL_min = { value = 0.4")
+
+    def spread(name):
+        protocol = Protocol.load(name).with_analytes("asn").with_bench(esi={"saturation": 1e9})
+        batch = measure(culture({"asn_c": 1000.0}), protocol, [0.0], 1, noise=False)
+        trace = next(t for t in batch["CAL4_1"].chromatograms if t.native_id.endswith("asn.IS"))
+        weight = np.gradient(trace.time) * trace.intensity
+        weight /= weight.sum()
+        return math.sqrt(weight @ (trace.time - weight @ trace.time) ** 2), protocol
+
+    usual, (narrow, protocol) = spread("hilic_mrm")[0], spread(path)
+    assert narrow / usual == pytest.approx(relative_width(protocol.analytes[0].rt, protocol.method["lc"]), rel=0.01)

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from asnsim.chromatogram import Sample, load_method
 from asnsim.errors import DataError
 from asnsim.isotopes import parse_formula
 from asnsim.lcms import Protocol, measure
 from asnsim.lcms.assays import Reader
 from asnsim.lcms.draws import Draws
 from asnsim.lcms.extraction import hydrolysed, hydrolysed_formula, lysis, matrix_factor, protein_left, recovered, strength
+from asnsim.lcms.preparation import occluded, prepare_standard, unlabelled
 from asnsim.quantify import Method, quantify
 
 ASN = Protocol.load("hilic_mrm").with_analytes("asn")
@@ -121,8 +123,6 @@ def test_hydrolysed_asn_standard_arrives_as_asp_standard(tube):
 
 
 def test_any_isotopologue_may_be_the_standard(tmp_path, culture):
-    from asnsim.chromatogram import load_method
-
     source = load_method("hilic_mrm")[1]
     path = tmp_path / "mine.toml"
     more = '\n[internal_standards]\nasn = { formula = "[13C]4H8N2O3", product = "[13C]2H4NO2" }\n'
@@ -140,6 +140,124 @@ def test_any_isotopologue_may_be_the_standard(tmp_path, culture):
         path.write_text(source.read_text() + f"\n[internal_standards]\n{text}\n", encoding="utf-8")
         with pytest.raises(DataError, match=words):
             Method.load(path)
+
+
+def with_standard(folder, row):
+    """A copy of the method with another internal standard of Asn."""
+    source = load_method("hilic_mrm")[1].read_text(encoding="utf-8")
+    path = folder / "mine.toml"
+    path.write_text(f"{source}\n[internal_standards]\n{row}\n", encoding="utf-8")
+    return path
+
+
+def test_a_standard_has_its_own_purity_and_impurity(tmp_path, culture):
+    row = 'asn = { formula = "C4H8[15N]2O3", product = "C2H4[15N]O2", purity = 0.9, unlabelled = 0.02 }'
+    path = with_standard(tmp_path, row)
+    method, protocol = Method.load(path), Protocol.load(path).with_analytes("asn", "asp")
+    own = next(a for a in method.analytes if a.id == "asn")
+    assert own.heavy(0.98).purity == 0.9 and next(a for a in method.analytes if a.id == "asp").heavy(0.98).purity == 0.98
+    np.testing.assert_array_equal(unlabelled(protocol), [0.02, protocol.bench["preparation"]["is_unlabelled"]])
+    batch = measure(culture(POOLS), protocol.with_analytes("asn"), [0.0], 1, noise=False)
+    zero = next(row for row in batch.truth if row["sample_name"] == "Zero_1")
+    assert zero["vial_light"] == pytest.approx(0.02 * protocol.method["preparation"]["is_concentration"])
+    data = quantify(batch, method).measurements().table
+    np.testing.assert_allclose(data["value"], [POOLS[name] for name in data["observable"]], rtol=1e-6)
+    # who takes the label for purer than it is does not unmix it: the area of light Asn in the zero sample betrays it
+    pure = tuple(replace(a, is_purity=1.0) for a in method.analytes)
+    areas = [quantify(batch, m).table.query("sample == 'Zero_1'")["area"].iloc[0] for m in (method, replace(method, analytes=pure))]
+    assert areas[1] > 1.2 * areas[0]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ('asn = { formula = "C4H8[15N]2O3", product = "C2H4[15N]O2", puritty = 0.9 }', "'puritty' is not known; did you mean 'purity'"),
+        ('asn = { formula = "C4H8[15N]2O3", product = "C2H4[15N]O2", purity = 98 }', "purity is '98'; it must be a number from 0.5 to 1"),
+        ('asn = { formula = "C4H8[15N]2O3", product = "C2H4[15N]O2", unlabelled = "no" }', "unlabelled is 'no'; it must be a number"),
+        ('asn = { formula = "[13C]5H10N2O3", product = "[13C]2H4NO2" }', "is not an isotopologue of C4H8N2O3"),
+        ('asn = { formula = "C4H8[15N]2O3", product = "[13C]2H4NO2" }', "has more label than"),
+        ('asn = { formula = "C4H8N2O3", product = "C2H4NO2" }', "shares the channel of asn itself"),
+        ("asn = 5", "asn needs formula and product"),
+    ],
+)
+def test_wrong_standards_are_named(tmp_path, row, words):
+    with pytest.raises(DataError, match=words):
+        Method.load(with_standard(tmp_path, row))
+
+
+def added(moment, *ids):
+    """The method with its standard added at another moment."""
+    own = Protocol.load("hilic_mrm").with_analytes(*(ids or ("asn",)))
+    return replace(own, method={**own.method, "preparation": {**own.method["preparation"], "is_added": moment}})
+
+
+QUIET = {"preparation": {"pipetting_cv": 0.0, "stock_cv": 0.0}, "esi": {"residual_cv": 0.0}, "detector": {"spray": 0.0}}
+
+
+def by_matrix(moment, volume_cv, culture):
+    """Mean and scatter of plasma and medium, over the truth."""
+    truth = {"plasma": 50.0, "medium": 40.0}
+    protocol = added(moment).with_bench(precipitation={"volume_cv": volume_cv}, **QUIET)
+    batch = measure(culture({"asn_p": truth["plasma"], "asn_e": truth["medium"]}), protocol, [0.0], 40, seed=5)
+    found = quantify(batch).table.query("sample_type == 'Unknown'").groupby("matrix")["value"]
+    return {name: (found.mean()[name] / value, found.std()[name] / value) for name, value in truth.items()}
+
+
+def test_a_standard_added_after_the_extraction_does_not_see_what_the_pellet_keeps(culture):
+    """Plasma then comes out low by what its protein holds back; medium, which has little, does not."""
+    before, after = (by_matrix(moment, 0.0, culture) for moment in ("at_extraction", "after_extraction"))
+    assert before["plasma"][0] / before["medium"][0] == pytest.approx(1.0, abs=0.01)
+    assert after["plasma"][0] / after["medium"][0] == pytest.approx(1.0 - ASN.bench["precipitation"]["occluded_plasma"], abs=0.01)
+    assert occluded(ASN, "plasma") == 0.05 and occluded(ASN, "medium") == occluded(ASN, "") == 0.0
+
+
+def test_a_standard_added_after_the_extraction_does_not_see_its_volumes(culture):
+    before, after = (by_matrix(moment, 0.1, culture)["medium"][1] for moment in ("at_extraction", "after_extraction"))
+    assert before < 0.03 and after == pytest.approx(0.1 * math.sqrt(2), rel=0.25)
+
+
+@pytest.mark.parametrize("moment", ["at_sampling", "at_extraction", "after_extraction"])
+def test_the_circle_closes_whenever_the_standard_is_added(culture, moment):
+    run = culture({"asn_c": 900.0, "asn_p": 50.0, "asn_e": 40.0})
+    data = quantify(measure(run, added(moment), [0.0], 1, noise=False)).measurements().table
+    np.testing.assert_allclose(data["value"], [run.pools[name] for name in data["observable"]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("extracted", [True, False])
+def test_what_is_added_afterwards_is_not_lost(extracted):
+    label, content, stock = Sample("a", "Standard"), np.array([10.0]), np.ones(1)
+    early, late = (prepare_standard(label, content, stock, True, added(m), Draws(None), extracted) for m in ("at_extraction", "after_extraction"))
+    share, impurity, standard = recovered(ASN) if extracted else 1.0, 0.002, 5.0
+    assert early.light[0] == pytest.approx(share * (10.0 + impurity * standard)) and early.heavy[0] == pytest.approx(share * standard)
+    assert late.light[0] == pytest.approx(share * 10.0 + impurity * standard) and late.heavy[0] == pytest.approx(standard)
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "words"),
+    [
+        ("precipitation", {"reconstituted": 0.0}, "reconstituted 0 is not positive"),
+        ("precipitation", {"volume_cv": -0.01}, "volume_cv -0.01 is not 0 or more"),
+        ("precipitation", {"occluded_plasma": 5}, "occluded_plasma 5 is above 1; it is a fraction"),
+        ("extraction", {"quench_leak": 1.5}, "quench_leak 1.5 is above 1"),
+        ("extraction", {"mode": 3}, "mode is '3'; it must be a word"),
+        ("preparation", {"supernatant": "much"}, "supernatant is 'much'; it must be a number"),
+        ("preparation", {"dry_recovery": math.nan}, "dry_recovery nan is not positive"),
+        ("lysis", {"sonication": {"recovery": 0.0}}, r"\[lysis.sonication\] recovery 0 is not positive"),
+        ("assays", {"protein_top": 0.0}, "protein_top 0 is not positive"),
+    ],
+)
+def test_what_no_bench_can_do_is_refused(section, change, words):
+    with pytest.raises(DataError, match=words) as caught:
+        ASN.with_bench(**{section: change})
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_moment_is_refused_at_once(tmp_path):
+    source = load_method("hilic_mrm")[1].read_text(encoding="utf-8")
+    path = tmp_path / "mine.toml"
+    path.write_text(source.replace('is_added = "at_extraction"', 'is_added = "whenever"'), encoding="utf-8")
+    with pytest.raises(DataError, match="is_added 'whenever' is not one of at_sampling, at_extraction, after_extraction"):
+        Protocol.load(path)
 
 
 # ---- side assays ------------------------------------------------------------------------------------------------------------
