@@ -253,10 +253,8 @@ def _judge(problem: FitProblem, starts: tuple[Start, ...], log_low, log_high) ->
     frame["value"], frame["sd"] = problem.measured, frame["sd"] * problem.measured / np.where(frame["value"], frame["value"], 1.0)
     frame["predicted"] = problem.predict(starts[0].x).values
     frame["residual"] = residual[: problem.n]
-    units = tuple(next(e.model.parameters[n].unit for e in problem.experiments if n in e.model.parameters) for n in problem.free)
-    return FitResult(
-        problem.free, starts[0].x, lower, upper, sd, covariance, starts[0].cost, problem.n, tuple(verdicts), starts, frame, units
-    )
+    x, cost, units = starts[0].x, starts[0].cost, problem.units
+    return FitResult(problem.free, x, lower, upper, sd, covariance, cost, problem.n, tuple(verdicts), starts, frame, units)
 
 
 def _null_members(jacobian: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -263,8 +263,8 @@ def sample_posterior(
     density = _Density(problem)
     first, heights = _scattered(density, start, walkers, np.random.default_rng(places))
     # Differential evolution (ter Braak 2006, Stat. Comput. 16, 239) gives three to five times the effective draws of the stretch
-    # move alone; full steps between walkers let them change modes. Not emcee's snooker: up to 3.1.6 its acceptance is wrong
-    # (emcee pull request 531) and its variances are a tenth too small.
+    # move alone; full steps between walkers let them change modes. Not emcee's snooker: with 3.1.6 the variances of a Gaussian
+    # came out a tenth too small.
     mixture = [(emcee.moves.DEMove(), 0.7), (emcee.moves.DEMove(gamma0=1.0), 0.1), (emcee.moves.StretchMove(), 0.2)]
     sampler = emcee.EnsembleSampler(walkers, size, density, moves=mixture)
     kept = steps // thin
@@ -279,10 +279,9 @@ def sample_posterior(
         before = state.coords.copy()  # emcee moves the walkers in place
         if progress:
             progress(burn + done, total)
-    units = tuple(next(e.model.parameters[n].unit for e in problem.experiments if n in e.model.parameters) for n in problem.free)
     draws, values = np.exp(chain.transpose(1, 0, 2)), np.ascontiguousarray(values.T)
     return Posterior(
-        problem.free, draws, values, units, accepted / (kept * thin), problem.lower, problem.upper,
+        problem.free, draws, values, problem.units, accepted / (kept * thin), problem.lower, problem.upper,
         MappingProxyType(dict(problem.priors)), problem.data, density.failed, density.evaluated,
     )  # fmt: skip
 
@@ -408,11 +407,9 @@ def predictive_bands(
             progress(k + 1, len(distinct))
     model = runs[back.ravel()]
     repeated = np.repeat(model, _NOISES, axis=0)
-    # the problem's whitening matrix is the inverse of the Cholesky factor that turns independent noise into joint errors
-    errors, logs = np.linalg.solve(problem._whiten, rng.normal(size=repeated.shape).T).T, problem._logs
-    new = np.where(logs, repeated * np.exp(np.where(logs, errors, 0.0)), repeated + errors)
+    new = problem.with_errors(repeated, rng)
     frame = problem.data.table[["experiment", "time", "observable", "unit", "value", "sd"]].copy()
-    found = {"model": model / problem._factors, "new": new / problem._factors}
+    found = {"model": model / problem.factors, "new": new / problem.factors}
     for what, values in found.items():
         frame[f"{what}_median"] = np.median(values, axis=0)
     for level in levels:

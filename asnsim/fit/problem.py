@@ -130,7 +130,8 @@ class FitProblem:
             if not 0 < width < np.inf:
                 raise FitError(f"the prior of '{name}' has the width {width:g}; give a positive log-scale standard deviation")
         table = data.table
-        self._factors = self._conversion()
+        #: What turns the data into canonical units, shape (n,).
+        self.factors = self._conversion()
         self._rows = {e.name: np.flatnonzero((table["experiment"] == e.name).to_numpy()) for e in self.experiments}
         self._whiten, self._logs = self._noise()
 
@@ -227,7 +228,7 @@ class FitProblem:
         if np.any(values[logs] <= 0):
             row = int(np.flatnonzero(logs & (values <= 0))[0])
             raise FitError(f"measurement {row + 1} is {values[row]:g}, which has no logarithm; use the linear scale for it")
-        scale = np.where(logs, 1 / np.where(logs, values, 1.0), 1.0) * self._factors
+        scale = np.where(logs, 1 / np.where(logs, values, 1.0), 1.0) * self.factors
         covariance = self.data.covariance * np.outer(scale, scale)
         return np.linalg.inv(np.linalg.cholesky(covariance)), logs
 
@@ -239,7 +240,18 @@ class FitProblem:
     @property
     def measured(self) -> np.ndarray:
         """The measured values in canonical units, shape (n,)."""
-        return self.data.table["value"].to_numpy(float) * self._factors
+        return self.data.table["value"].to_numpy(float) * self.factors
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Units of the free parameters."""
+        return tuple(next(e.model.parameters[n].unit for e in self.experiments if n in e.model.parameters) for n in self.free)
+
+    def with_errors(self, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return predictions, shape (m, n), as they might be measured: with the joint error of the data, in canonical units."""
+        # the whitening matrix is the inverse of the Cholesky factor that turns independent noise into joint errors
+        errors = np.linalg.solve(self._whiten, rng.normal(size=values.shape).T).T
+        return np.where(self._logs, values * np.exp(np.where(self._logs, errors, 0.0)), values + errors)
 
     def run(self, experiment: Experiment, p: np.ndarray, gradient: bool = False) -> Trajectory:
         """Simulate one experiment at parameter values p, shape (n_p,)."""
