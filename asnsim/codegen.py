@@ -17,7 +17,7 @@ import numpy as np
 from asnsim.emit import emit
 from asnsim.equations import ODESystem
 from asnsim.ir import BLOCK, Writer, call_suffix
-from asnsim.ir_math import library
+from asnsim.ir_math import library, trigonometry
 from asnsim.machine import Code, native_lanes
 from asnsim.once import once
 from asnsim.sparse_lu import SparseLU, analyse, emit_factor, emit_multiply, emit_solve
@@ -164,7 +164,7 @@ class _Core:
         parts = [emit(graph, name, outputs, self.hoisted) for name, outputs in self.tables.items()]
         parts.append(emit(graph, "volumes", enumerate(system.divisors)))
         parts.append(emit(graph, "prepare_constants", [(place - self.base, node) for node, place in self.hoisted.items()]))
-        return "\n\n".join([library(1), *parts, *self._linear_algebra(1)])
+        return _with_library(1, [*parts, *self._linear_algebra(1)])
 
     def _linear_algebra(self, width: int) -> list[str]:
         if not self.is_straight:
@@ -177,8 +177,14 @@ class _Core:
             if self._lanes is None:
                 width = native_lanes()
                 parts = [emit(self.system.graph, name, self.tables[name], self.hoisted, width) for name in ("rhs", "jac")]
-                self._lanes = Code("\n\n".join([library(width), *parts, *self._linear_algebra(width)]), thorough=True)
+                self._lanes = Code(_with_library(width, [*parts, *self._linear_algebra(width)]), thorough=True)
             return self._lanes
+
+
+def _with_library(width: int, kernels: list[str]) -> str:
+    """Kernels and the functions they call; the rarer ones only where they do, for they take time to compile."""
+    rare = any(f"@own_{name}{call_suffix(width)}(" in text for text in kernels for name in ("sin", "cos", "atan"))
+    return "\n\n".join([library(width), *([trigonometry(width)] if rare else []), *kernels])
 
 
 def _core(system: ODESystem) -> _Core:
@@ -230,7 +236,7 @@ def _extra_source(system: ODESystem, core: _Core, theta: tuple[str, ...], select
         parts.append(emit_solve(core.lu, BLOCK, "solve_block", shared=True))
     if selected:
         parts.append(emit(graph, "selected", enumerate(system.observable(name) for name in selected), core.hoisted))
-    return "\n\n".join([library(1), *parts])
+    return _with_library(1, parts)
 
 
 def _place(system: ODESystem, name: str) -> int | None:

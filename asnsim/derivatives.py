@@ -137,6 +137,10 @@ def _partials(graph: Graph, v: int, op: str, args: list[int]) -> list[tuple[int,
         "log": [lambda: graph.recip(a)],
         "sqrt": [lambda: graph.mul(graph.const(0.5), graph.recip(v))],
         "tanh": [lambda: graph.sub(graph.one, graph.mul(v, v))],
+        "sin": [lambda: graph.function("cos", a)],
+        "cos": [lambda: graph.neg(graph.function("sin", a))],
+        "atan": [lambda: graph.recip(graph.add(graph.one, graph.mul(a, a)))],
+        "floor": [lambda: graph.zero],
     }
     return list(zip(args, table[op], strict=True))
 

@@ -114,8 +114,8 @@ class _Walk:
         if op == "less":
             a, b, then, otherwise = (held[i] for i in args)
             return writer.select(writer.compare("olt", a, b), then, otherwise)
-        if op == "sqrt":
-            return writer.intrinsic("sqrt", held[args[0]])
+        if op in ("sqrt", "floor"):
+            return writer.intrinsic(op, held[args[0]])
         if op == "pow":
             return power(writer, *(held[i] for i in args))
         return writer.call(op, held[args[0]])

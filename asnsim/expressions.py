@@ -24,7 +24,32 @@ __all__ = ["LEAVES", "Graph"]
 
 #: Operations without arguments that are nodes.
 LEAVES = ("const", "x", "c", "t")
-_FUNCTIONS = {sympy.exp: "exp", sympy.log: "log", sympy.tanh: "tanh"}
+_FUNCTIONS = {sympy.exp: "exp", sympy.log: "log", sympy.tanh: "tanh", sympy.sin: "sin", sympy.cos: "cos", sympy.atan: "atan"}
+_FUNCTIONS |= {sympy.floor: "floor"}
+#: Functions that are written with others before they are lowered; nothing here cancels near zero.
+_WRITTEN: Mapping[type, Callable[[sympy.Expr], sympy.Expr]] = {
+    sympy.tan: lambda a: sympy.sin(a) / sympy.cos(a),
+    sympy.cot: lambda a: sympy.cos(a) / sympy.sin(a),
+    sympy.sec: lambda a: 1 / sympy.cos(a),
+    sympy.csc: lambda a: 1 / sympy.sin(a),
+    sympy.asin: lambda a: sympy.atan(a / sympy.sqrt((1 - a) * (1 + a))),
+    sympy.acos: lambda a: 2 * sympy.atan(sympy.sqrt((1 - a) / (1 + a))),
+    sympy.acot: lambda a: sympy.atan(1 / a),
+    sympy.asec: lambda a: sympy.acos(1 / a),
+    sympy.acsc: lambda a: sympy.asin(1 / a),
+    sympy.cosh: lambda a: (sympy.exp(a) + sympy.exp(-a)) / 2,
+    sympy.sinh: lambda a: sympy.tanh(a) * sympy.cosh(a),
+    sympy.coth: lambda a: 1 / sympy.tanh(a),
+    sympy.sech: lambda a: 1 / sympy.cosh(a),
+    sympy.csch: lambda a: 1 / sympy.sinh(a),
+    sympy.asinh: lambda a: sympy.sign(a) * sympy.log(sympy.Abs(a) + sympy.sqrt(a * a + 1)),
+    sympy.acosh: lambda a: sympy.log(a + sympy.sqrt((a - 1) * (a + 1))),
+    sympy.atanh: lambda a: sympy.log((1 + a) / (1 - a)) / 2,
+    sympy.acoth: lambda a: sympy.atanh(1 / a),
+    sympy.asech: lambda a: sympy.acosh(1 / a),
+    sympy.acsch: lambda a: sympy.asinh(1 / a),
+    sympy.ceiling: lambda a: -sympy.floor(-a),
+}
 _NUMPY: Mapping[str, Callable] = {
     "add": np.add,
     "sub": np.subtract,
@@ -35,6 +60,10 @@ _NUMPY: Mapping[str, Callable] = {
     "log": np.log,
     "sqrt": np.sqrt,
     "tanh": np.tanh,
+    "sin": np.sin,
+    "cos": np.cos,
+    "atan": np.arctan,
+    "floor": np.floor,
 }
 _FOLD = {"add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "exp": math.exp, "tanh": math.tanh}
 
@@ -43,7 +72,7 @@ class Graph:
     """Hash-consed nodes; a node is an index into `nodes`, whose entries are ``(operation, *arguments)``.
 
     Operations: ``const`` value; ``x`` i (state), ``c`` j (constant), ``t`` (time); ``add sub mul pow`` a b;
-    ``recip exp log sqrt tanh`` a; ``less`` a b u v (u where a < b, else v).
+    ``recip exp log sqrt tanh sin cos atan floor`` a; ``less`` a b u v (u where a < b, else v).
 
     Attributes
     ----------
@@ -193,8 +222,10 @@ class Graph:
         """
         if expression.is_Symbol:
             return names[expression.name]
+        if expression.is_Boolean:
+            return self._lower_condition(expression, self.one, self.zero, names)
         if expression.is_number:
-            return self.const(float(expression))
+            return self._lower_number(expression)
         if expression.is_Add:
             return self._lower_sum(expression, names)
         if expression.is_Mul:
@@ -203,11 +234,23 @@ class Graph:
             return self.pow(self.lower(expression.base, names), self.lower(expression.exp, names))
         if expression.func in _FUNCTIONS:
             return self.function(_FUNCTIONS[expression.func], self.lower(expression.args[0], names))
+        if expression.func in _WRITTEN:
+            return self.lower(_WRITTEN[expression.func](expression.args[0]), names)
+        if expression.func in (sympy.Abs, sympy.sign):
+            a = self.lower(expression.args[0], names)
+            size = (self.neg(a), a) if expression.func is sympy.Abs else (self.minus, self.less(self.zero, a, self.one, self.zero))
+            return self.less(a, self.zero, *size)
         if isinstance(expression, (sympy.Max, sympy.Min)):
             return self._lower_extreme(expression, names)
         if isinstance(expression, sympy.Piecewise):
             return self._lower_piecewise(expression.args, names)
         raise UnsupportedFeatureError(f"the function '{expression.func.__name__}' is not supported in equations")
+
+    def _lower_number(self, expression) -> int:
+        try:
+            return self.const(float(expression))
+        except TypeError:
+            raise UnsupportedFeatureError(f"'{expression}' is not a real number") from None
 
     def _lower_product(self, expression, names) -> int:
         top, bottom = sympy.fraction(expression)
@@ -243,6 +286,8 @@ class Graph:
         return self._lower_condition(condition, then, self._lower_piecewise(rest, names), names)
 
     def _lower_condition(self, condition, then: int, otherwise: int, names) -> int:
+        if condition in (sympy.true, sympy.false):
+            return then if condition == sympy.true else otherwise
         if isinstance(condition, sympy.And):
             for part in condition.args:
                 then = self._lower_condition(part, then, otherwise, names)
@@ -253,9 +298,18 @@ class Graph:
             return otherwise
         if isinstance(condition, sympy.Not):
             return self._lower_condition(condition.args[0], otherwise, then, names)
-        if not isinstance(condition, (sympy.Gt, sympy.Ge, sympy.Lt, sympy.Le)):
+        if isinstance(condition, sympy.Xor):
+            for part in condition.args:
+                then, otherwise = (
+                    self._lower_condition(part, *pair, names) for pair in ((otherwise, then), (then, otherwise))
+                )
+            return then
+        if not isinstance(condition, sympy.core.relational.Relational):
             raise UnsupportedFeatureError(f"the condition '{condition}' is not supported in equations")
         a, b = (self.lower(side, names) for side in (condition.lhs, condition.rhs))
+        if isinstance(condition, (sympy.Eq, sympy.Ne)):
+            same, other = (then, otherwise) if isinstance(condition, sympy.Eq) else (otherwise, then)
+            return self.less(a, b, other, self.less(b, a, other, same))
         if isinstance(condition, sympy.Lt):
             return self.less(a, b, then, otherwise)
         if isinstance(condition, sympy.Gt):

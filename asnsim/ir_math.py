@@ -1,4 +1,4 @@
-"""exp, log, pow and tanh as LLVM IR, for scalars and lanes alike: the same bits everywhere, without a mathematics library.
+"""exp, log, pow, tanh, sin, cos and atan as LLVM IR, for scalars and lanes alike: the same bits everywhere, without a mathematics library.
 
 Series instead of fitted polynomials: after range reduction the arguments are so small that a dozen Taylor terms reach double
 precision. Errors stay below 2 units in the last place (tested against mpmath).
@@ -16,7 +16,7 @@ from functools import cache
 
 from asnsim.ir import Writer
 
-__all__ = ["library", "power"]
+__all__ = ["library", "power", "trigonometry"]
 
 LN2_HIGH = float.fromhex("0x1.62e42feep-1")  # ln 2 with 21 zero bits at its end: times a whole exponent it is exact
 LN2_LOW = 1.9082149292705877e-10
@@ -25,12 +25,20 @@ MAGIC_LOW = 2.0**52
 SQRT_HALF_BITS = 0x3FE6A09E00000000  # where the mantissa is cut: it then lies between sqrt(1/2) and sqrt(2)
 ONE_BITS = 1023 << 52
 SMALLEST_NORMAL = 2.0**-1022
+HALF_PI = (math.pi / 2, 6.123233995736766e-17, -1.4973849048591833e-33)  # pi/2 as a sum of three doubles
+TURNS = 2.0**30  # quarter turns up to which sine and cosine are told; beyond, NaN
 
 
 @cache
 def library(width: int) -> str:
     """Return intrinsics and functions that kernels of that width call."""
     return "\n\n".join([Writer(width).declarations(), _exp(width), _log(width), _power(width), _tanh(width)])
+
+
+@cache
+def trigonometry(width: int) -> str:
+    """Return the rarer functions: sine, cosine and arc tangent."""
+    return "\n\n".join([_sine(width, "sin", 0), _sine(width, "cos", 1), _atan(width)])
 
 
 def _horner(w: Writer, coefficients, x: str) -> str:
@@ -160,3 +168,46 @@ def _tanh(width: int) -> str:
     result = w.select(w.compare("olt", "%x", w.const(0.0)), w.neg(result), result)
     w.add_line(f"ret {w.type} {result}")
     return w.function("tanh", "x")
+
+
+def _sine(width: int, name: str, ahead: int) -> str:
+    """``x = k pi/2 + r``, then by k the sine or cosine of r, and its sign; a cosine is a sine one quarter turn ahead."""
+    w = Writer(width)
+    turned = w.fma("%x", w.const(2.0 / math.pi), w.const(MAGIC))
+    k = w.op("fsub", turned, w.const(MAGIC))
+    minus, r = w.neg(k), "%x"
+    for part in HALF_PI:
+        r = w.fma(minus, w.const(part), r)
+    z = w.op("fmul", r, r)
+    odd = [(-1.0) ** j / math.factorial(2 * j + 1) for j in range(1, 9)]
+    even = [(-1.0) ** j / math.factorial(2 * j) for j in range(9)]
+    sine = w.fma(w.op("fmul", r, z), _horner(w, odd, z), r)
+    cosine = _horner(w, even, z)
+    place = w.int_op("add", w.bits(turned), w.whole(ahead))
+    swap = w.new(f"icmp ne {w.integer} {w.int_op('and', place, w.whole(1))}, {_zeros(w)}")
+    flip = w.int_op("shl", w.int_op("lshr", w.int_op("and", place, w.whole(2)), w.whole(1)), w.whole(63))
+    value = w.double(w.int_op("xor", w.bits(w.select(swap, cosine, sine)), flip))
+    near = w.compare("olt", w.intrinsic("fabs", k), w.const(TURNS))
+    w.add_line(f"ret {w.type} {w.select(near, value, w.const(math.nan))}")
+    return w.function(name, "x")
+
+
+def _zeros(w: Writer) -> str:
+    return "0" if w.width == 1 else "zeroinitializer"
+
+
+def _atan(width: int) -> str:
+    """``atan x = pi/2 - atan 1/x`` above 1, ``pi/4 + atan (x - 1)/(x + 1)`` above tan pi/8, and a series for what is left."""
+    w = Writer(width)
+    one, size = w.const(1.0), w.intrinsic("fabs", "%x")
+    large = w.compare("ogt", size, one)
+    y = w.select(large, w.op("fdiv", one, size), size)
+    middle = w.compare("ogt", y, w.const(math.tan(math.pi / 8)))
+    y = w.select(middle, w.op("fdiv", w.op("fsub", y, one), w.op("fadd", y, one)), y)
+    z = w.op("fmul", y, y)
+    result = w.fma(w.op("fmul", y, z), _horner(w, [(-1.0) ** j / (2 * j + 1) for j in range(1, 23)], z), y)
+    result = w.select(middle, w.op("fadd", w.const(math.pi / 4), result), result)
+    result = w.select(large, w.op("fsub", w.const(math.pi / 2), result), result)
+    below = w.compare("olt", "%x", w.const(0.0))
+    w.add_line(f"ret {w.type} {w.select(below, w.neg(result), result)}")
+    return w.function("atan", "x")
