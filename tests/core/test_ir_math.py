@@ -1,4 +1,4 @@
-"""exp, log, pow and tanh of the kernels against mpmath: every sign, size and special value, in scalars and lanes."""
+"""exp, log, pow, tanh, sin, cos and atan of the kernels against mpmath: every sign, size and special value, in scalars and lanes."""
 
 import ctypes
 
@@ -9,10 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from asnsim.ir import Writer
-from asnsim.ir_math import library, power
+from asnsim.ir_math import library, power, trigonometry
 from asnsim.machine import Code, native_lanes
 
-FUNCTIONS = ("exp", "log", "tanh")
+FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "atan")
 
 
 def kernels(width):
@@ -23,7 +23,7 @@ def kernels(width):
         parts.append(w.kernel(name))
     w = Writer(width)
     w.store(power(w, w.load("x", 0), w.load("c", 0)), "out", 0)
-    return Code("\n\n".join([library(width), *parts, w.kernel("pow")]))
+    return Code("\n\n".join([library(width), trigonometry(width), *parts, w.kernel("pow")]))
 
 
 CODE, LANES = kernels(1), kernels(native_lanes())
@@ -126,3 +126,38 @@ def test_a_lane_does_not_feel_its_neighbours(pairs):
     x, n = zip(*pairs, strict=True)
     for name in (*FUNCTIONS, "pow"):
         np.testing.assert_array_equal(in_lanes(name, x, n), [call(name, a, b) for a, b in pairs])
+
+
+@pytest.mark.parametrize("name", ["sin", "cos"])
+@given(x=st.floats(-1e6, 1e6))
+@example(x=0.0)
+@example(x=-1e-300)
+@example(x=3.141592653589793)
+@example(x=1.5707963267948966)
+def test_sine_and_cosine(name, x):
+    with mpmath.workprec(300):
+        exact = getattr(mpmath, name)(x)
+        assert units_off(call(name, x), exact) < 2.0 or abs(call(name, x) - exact) < 1e-22
+
+
+@given(st.floats(allow_nan=False))
+@example(0.0)
+@example(1.0)
+@example(float("inf"))
+@example(0.41421356237309503)
+def test_arc_tangent(x):
+    with mpmath.workprec(300):
+        assert units_off(call("atan", x), mpmath.atan(x)) < 3.0
+
+
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_sine_beyond_its_range_is_no_number(name):
+    assert np.isnan(call(name, 1e18))
+    assert np.isnan(call(name, np.inf))
+
+
+@pytest.mark.parametrize("name", ["sin", "cos", "atan"])
+@given(x=st.lists(st.floats(-1e4, 1e4), min_size=native_lanes(), max_size=native_lanes()))
+def test_lanes_of_trigonometry_give_the_bits_of_scalars(name, x):
+    together = in_lanes(name, x, x)
+    assert [v.hex() for v in together.tolist()] == [float(call(name, v)).hex() for v in x]
