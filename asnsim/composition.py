@@ -27,6 +27,7 @@ def compose(
     species: Mapping[str, Species],
     parameters: Mapping[str, Parameter],
     title: str = "",
+    checked: bool = True,
 ) -> Network:
     """Bind modules and numbers into a checked network.
 
@@ -42,6 +43,8 @@ def compose(
         The number tables; rows no module asks for are left out.
     title : str
         One line in words.
+    checked : bool
+        False for a model from elsewhere, of whose units and elements nothing is known.
 
     Returns
     -------
@@ -68,8 +71,9 @@ def compose(
                 raise ModelError(
                     f"{module.name}: the reaction id '{reaction.id}' is also a constant of model '{name}'; choose another"
                 )
-    checks.check_balance(modules, used_species)
-    checks.check_units(modules, used_species, states, rules, bound)
+    if checked:
+        checks.check_balance(modules, used_species)
+        checks.check_units(modules, used_species, states, rules, bound)
     return Network(
         name,
         title,
