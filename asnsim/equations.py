@@ -90,6 +90,8 @@ class ODESystem:
         Compartment of each species.
     network : Network
         Where it came from (structure only; its numbers do not matter here).
+    switches : frozenset of int
+        Which roots belong to no event, but are where time switches a rate: steps land there.
     cache : dict
         What has been derived already: the Jacobian, compiled kernels.
     """
@@ -107,6 +109,7 @@ class ODESystem:
     observables: MappingProxyType
     volumes: MappingProxyType
     network: Network
+    switches: frozenset = frozenset()
     cache: dict = field(default_factory=dict, repr=False)
 
     @property
@@ -258,6 +261,9 @@ def _build(structure: Structure) -> ODESystem:
     volumes = {s.id: s.compartment for s in network.species.values()}
     divisors = [names[volumes[name]] if name in volumes and name not in rates else graph.one for name in states]
     relations = _relations(network.events, graph, names)
+    switches = [relation for relation in _switches(graph, rhs) if relation not in relations]
+    first = len(relations)
+    relations += switches
     return ODESystem(
         network.structure,
         states,
@@ -272,7 +278,18 @@ def _build(structure: Structure) -> ODESystem:
         MappingProxyType(names | fluxes),
         MappingProxyType(volumes),
         network,
+        frozenset(range(first, len(relations))),
     )
+
+
+def _switches(graph: Graph, rhs: Sequence[int]) -> list[tuple[int, bool]]:
+    """Comparisons with time, apart from those of states, that choose between rates."""
+    found = []
+    for node in graph.reachable(rhs):
+        op, *args = graph.nodes[node]
+        if op == "less" and {"t"} == {graph.nodes[i][0] for i in graph.reachable(args[:2])} & {"x", "t"}:
+            found.append((graph.sub(args[1], args[0]), True))
+    return list(dict.fromkeys(found))
 
 
 def _relation(relation, graph: Graph, names) -> tuple[int, bool]:

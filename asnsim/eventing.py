@@ -16,6 +16,7 @@ from asnsim.running import Run
 __all__ = ["Events"]
 
 _MOST_AT_ONCE = 10_000
+_BEFORE = 1e-9  # of the time: near enough to a switch to tell what the rates were before it
 
 
 @dataclass(slots=True, eq=False)
@@ -71,7 +72,8 @@ class Events:
         run = self.run
         if not run.theta or not roots:
             return np.zeros(len(run.theta))
-        node = run.system.roots[roots[0]]
+        decisive = [root for root in roots if root not in run.system.switches] or list(roots)
+        node = run.system.roots[decisive[0]]
         rate = run.total(node, t, run.slope(t)[:, None] * np.ones(len(run.theta)), 1.0)
         by_theta = run.total(node, t, run.s)
         explicit = run.total(node, t, np.zeros_like(run.s))
@@ -79,6 +81,20 @@ class Events:
         if not np.all(np.abs(speed) > 0):
             raise run.failure(f"an event's condition is only touched at t = {t:g} h; sensitivities do not exist there", t)
         return -by_theta / speed
+
+    def cross_switches(self, t: float, roots: tuple[int, ...]) -> None:
+        """Let sensitivities jump where a rate has just been switched by time, at a time that depends on parameters."""
+        run = self.run
+        for root in roots:
+            if root not in run.system.switches:
+                continue
+            dtau = self.crossing(t, (root,))
+            if np.any(dtau):
+                after, short = run.slope(t), _BEFORE * max(abs(t), 1.0)
+                here, run.x = run.x, run.x - short * after
+                before = run.slope(t - short)
+                run.x = here
+                run.s = run.s + np.outer(before - after, dtau)
 
     def fire(self, t: float, dtau: np.ndarray | None = None) -> bool:
         """Let everything happen that is due at `t`; return whether anything did.

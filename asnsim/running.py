@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
@@ -80,6 +81,8 @@ class Run:
     solver : NDF or Rosenbrock
     actions : iterable of Action
         What will be done; infusions decide which derivatives are compiled.
+    floors : ndarray, shape (n,), optional
+        What counts as nothing, per state; by default by the states' units.
 
     Attributes
     ----------
@@ -99,11 +102,12 @@ class Run:
         sizes: np.ndarray,
         solver: NDF | Rosenbrock,
         actions: Iterable[Action] = (),
+        floors: np.ndarray | None = None,
     ):
         self.model, self.system, self.solver, self.theta = model, system, solver, theta
         self.sizes = sizes
         self.x, self.c = system.arrays(model)
-        self.atol = solver.rtol * _floors(system, self.x)
+        self.atol = solver.rtol * (_floors(system, self.x) if floors is None else floors)
         self.s = np.zeros((system.n, len(theta)))
         self.live = np.ones(len(theta), dtype=bool)
         self.stats: dict[str, int] = {}
@@ -176,10 +180,23 @@ class Run:
                 result += float(number) * T[j]
             elif kind == "t":
                 result += float(number) * dtau
-            elif j < len(constants) and constants[j] in self.theta:
-                k = self.theta.index(constants[j])
+            elif j < len(constants) and constants[j] in self._columns:
+                k = self._columns[constants[j]]
                 result[k] += float(number) * self.live[k]
         return result
+
+    @cached_property
+    def _columns(self) -> dict[str, int]:
+        """Column of every constant of theta; several in one column are joined by +."""
+        return {part: k for k, name in enumerate(self.theta) for part in name.split("+")}
+
+    def rename(self, theta: tuple[str, ...]) -> None:
+        """Let the columns of the sensitivities stand for other parameters from now on, as many."""
+        self._refresh()
+        if theta != self.theta:
+            self.theta = theta
+            self.__dict__.pop("_columns", None)
+            self._compile()
 
     # ---- moving ----------------------------------------------------------------------------------------------------
     def integrate(self, t0: float, t1: float, t_out: np.ndarray) -> Segment:

@@ -23,7 +23,7 @@ from asnsim.solvers.rosenbrock import Rosenbrock
 from asnsim.trajectory import Trajectory
 from asnsim.units import parse_time, unit
 
-__all__ = ["output_times", "simulate", "span_of", "volumes_of"]
+__all__ = ["advance", "output_times", "simulate", "span_of", "volumes_of"]
 
 _VERSION = importlib.metadata.version("asnsim")  # read once: it parses a file
 _TIGHTER = 0.1  # rtol of a search for a steady state over that of the run
@@ -185,6 +185,37 @@ def _follow(run: Run, actions: list[Action], begin: float, end: float, grid: np.
     return record.blocks
 
 
+def advance(run: Run, events: Events, begin: float, end: float, grid: np.ndarray) -> list[tuple]:
+    """Integrate a run from one time to another, letting events happen.
+
+    Parameters
+    ----------
+    run : Run
+        Moves to `end`.
+    events : Events
+        Of this run; carries on from what it knows.
+    begin, end : float
+    grid : ndarray
+        Output times, sorted.
+
+    Returns
+    -------
+    list of (t, x, s, ...)
+        Stretch by stretch: times (m,), states (m, n), sensitivities (m, n, n_theta) or None; where something happens, the time
+        stands in two stretches, before and after.
+    """
+    record, t, stops = _Record(run), begin, 0
+    while t < end:
+        t, roots = _stretch(run, record, t, min(events.next_time(), end), grid)
+        stops += len(roots) > 0
+        if stops > _MOST_STOPS:
+            raise run.failure(f"conditions of events changed {stops} times by t = {t:g}; do two events undo each other?", t)
+        changed, _ = _act(run, events, [], 0, t, roots)
+        if t >= end and changed:
+            record.add_present(t)
+    return record.blocks
+
+
 def _stretch(run: Run, record: _Record, t0: float, goal: float, grid: np.ndarray) -> tuple[float, tuple[int, ...]]:
     """Integrate one smooth stretch and record it; return where it ended and which conditions changed there.
 
@@ -214,6 +245,8 @@ def _on_grid(t: float, grid: np.ndarray) -> float:
 
 def _act(run: Run, events: Events, actions: list[Action], place: int, t: float, roots: tuple[int, ...] = ()) -> tuple[bool, int]:
     """Carry out what is due at `t`: what conditions fired, doses and changes, and what those fire in turn."""
+    if roots and run.theta:
+        events.cross_switches(t, roots)
     changed = events.fire(t, events.crossing(t, roots)) if events.triggers else False
     while place < len(actions) and actions[place].time <= t:
         if actions[place].order == STEADY:
