@@ -44,7 +44,7 @@ def compose(
     title : str
         One line in words.
     checked : bool
-        False for a model from elsewhere, of whose units and elements nothing is known.
+        False for a model from elsewhere, of whose units and elements nothing is known; it keeps unused numbers, too.
 
     Returns
     -------
@@ -71,6 +71,8 @@ def compose(
                 raise ModelError(
                     f"{module.name}: the reaction id '{reaction.id}' is also a constant of model '{name}'; choose another"
                 )
+    if not checked:  # what no equation asks for stays, for formulas of observables may
+        bound |= {name: parameters[name] for name in sorted(set(parameters) - set(bound) - set(rules))}
     if checked:
         checks.check_balance(modules, used_species)
         checks.check_units(modules, used_species, states, rules, bound)

@@ -111,6 +111,8 @@ class Events:
         IntegrationError
             If events keep firing each other, or a delay is negative.
         """
+        if not self.triggers:
+            return False
         dtau = np.zeros(len(self.run.theta)) if dtau is None else dtau
         for done in range(_MOST_AT_ONCE):
             self._look(t, dtau)
@@ -169,7 +171,7 @@ class Events:
         run = self.run
         name = run.system.states[i]
         for species, compartment in run.system.volumes.items():
-            if compartment == name and species in run.system.states and species not in run.model.rates:
+            if compartment == name and species in run.system.states:
                 j = run.system.states.index(species)
                 old, concentration = run.x[i], run.x[j]
                 if slope is not None:

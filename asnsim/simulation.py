@@ -27,6 +27,7 @@ __all__ = ["advance", "output_times", "simulate", "span_of", "volumes_of"]
 
 _VERSION = importlib.metadata.version("asnsim")  # read once: it parses a file
 _TIGHTER = 0.1  # rtol of a search for a steady state over that of the run
+_ROUNDING = 1e-13  # of a time
 _MOST_STOPS = 100_000  # changes of conditions in one run; more is chattering
 
 
@@ -185,7 +186,7 @@ def _follow(run: Run, actions: list[Action], begin: float, end: float, grid: np.
     return record.blocks
 
 
-def advance(run: Run, events: Events, begin: float, end: float, grid: np.ndarray) -> list[tuple]:
+def advance(run: Run, events: Events, begin: float, end: float, grid: np.ndarray, last: bool = True) -> list[tuple]:
     """Integrate a run from one time to another, letting events happen.
 
     Parameters
@@ -197,6 +198,8 @@ def advance(run: Run, events: Events, begin: float, end: float, grid: np.ndarray
     begin, end : float
     grid : ndarray
         Output times, sorted.
+    last : bool
+        Whether what happens at `end` itself is done; if not, it waits for `Events.fire`, after what else is due then.
 
     Returns
     -------
@@ -210,6 +213,8 @@ def advance(run: Run, events: Events, begin: float, end: float, grid: np.ndarray
         stops += len(roots) > 0
         if stops > _MOST_STOPS:
             raise run.failure(f"conditions of events changed {stops} times by t = {t:g}; do two events undo each other?", t)
+        if not last and t >= end - _ROUNDING * max(abs(end), 1.0):
+            break
         changed, _ = _act(run, events, [], 0, t, roots)
         if t >= end and changed:
             record.add_present(t)
@@ -238,7 +243,7 @@ def _on_grid(t: float, grid: np.ndarray) -> float:
     """The output time that a time found by bisection means, where rounding alone lies between them."""
     place = np.searchsorted(grid, t)
     for near in grid[max(place - 1, 0) : place + 1]:
-        if abs(near - t) <= 1e-13 * max(abs(t), 1.0):
+        if abs(near - t) <= _ROUNDING * max(abs(t), 1.0):
             return float(near)
     return t
 

@@ -7,10 +7,9 @@ mathematics mentions it. Names that the engine keeps for itself get a trailing u
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from types import MappingProxyType
 
 import libsbml
 import numpy as np
@@ -149,6 +148,9 @@ class _Reader:
         reactions = self._reactions()
         rules, rates = self._rules()
         events = self._events()
+        if not (reactions or rates or events):  # the engine needs a state: one that rests
+            rest = self._free("resting")
+            rates, self.initial[rest] = {rest: sympy.Integer(0)}, sympy.Integer(0)
         module = Module("sbml", reactions, rules, rates, events=events)
         table = {
             self.ids[i]: Species(self.ids[i], s.getName() or i, self.ids[s.getCompartment()]) for i, s in self.species.items()
@@ -159,7 +161,6 @@ class _Reader:
             rows.pop(name, None)
         name = self._free_name()
         network = compose(name, [module], table, rows, self.model.getName(), checked=False)
-        network = replace(network, parameters=MappingProxyType(self._with_unused(network, rows)))
         initial = {name: self.initial[name] for name in network.parameters}
         sizes = {self.ids[i]: self.ids[s.getCompartment()] for i, s in self.species.items()}
         return ForeignModel(network, initial, self.names, self.ids, sizes, self.amounts)
@@ -167,11 +168,6 @@ class _Reader:
     def _free_name(self) -> str:
         name = self.model.getId()
         return name if is_identifier(name) else "model"
-
-    @staticmethod
-    def _with_unused(network: Network, rows: dict[str, Parameter]) -> dict[str, Parameter]:
-        """Constants that no equation asks for stay, as formulas of observables may."""
-        return dict(network.parameters) | {name: row for name, row in rows.items() if name not in network.parameters}
 
     def _refuse(self) -> None:
         model = self.model

@@ -79,7 +79,8 @@ class Period:
     time : float
         When it begins; -inf: it runs until nothing changes any more.
     changes : tuple of (str, sympy.Expr)
-        Quantities of the network that are set at its beginning, and to what; all are computed before any is set.
+        Quantities of the network that are set at its beginning, and to what, as the document counts them (amounts as amounts);
+        all are computed before any is set.
     """
 
     time: float
@@ -117,6 +118,12 @@ class PetabProblem:
     observables: Mapping[str, Observable]
     experiments: Mapping[str, Experiment]
     measurements: pd.DataFrame
+
+    @property
+    def amounts(self) -> dict[str, str]:
+        """Species of the network that the document counts as amounts, and their compartments."""
+        own = (self.model.ids[name] for name in self.model.amounts)
+        return {name: self.model.sizes[name] for name in own}
 
     @property
     def estimated(self) -> tuple[str, ...]:

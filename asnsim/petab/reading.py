@@ -229,12 +229,6 @@ class _Files:
             raise DataError(f"{where}: '{name}' is computed by the model; a condition cannot set it")
         return own
 
-    def own_value(self, name: str, value: sympy.Expr) -> sympy.Expr:
-        """A value of the model's as the network keeps it: an amount as a concentration."""
-        if name not in self.model.amounts:
-            return value
-        return value / sympy.Symbol(self.model.sizes[self.model.ids[name]], real=True)
-
 
 class _First(_Files):
     """Version 1: one wide table of conditions, named by each measurement."""
@@ -289,7 +283,7 @@ class _First(_Files):
             if text.lower() == "nan":  # as the model, or the equilibrium, leaves it
                 self.target(column, where)
                 continue
-            found.append((self.target(column, where), self.own_value(column, self.formula(text, where))))
+            found.append((self.target(column, where), self.formula(text, where)))
         return tuple(found)
 
     def holders(self, row: dict) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -334,7 +328,7 @@ class _Second(_Files):
         self.changes: dict[str, list] = {}
         for row in conditions.to_dict("records"):
             where, name = row["__where"], row["targetId"]
-            value = self.own_value(name, self.formula(row["targetValue"], f"{where}, targetValue"))
+            value = self.formula(row["targetValue"], f"{where}, targetValue")
             self.changes.setdefault(row["conditionId"], []).append((self.target(name, where), value))
         experiments = self.experiments()
         table = self.table(self.content, "measurement_files", "observableId", ("experimentId", "time", "measurement"))

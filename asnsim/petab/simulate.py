@@ -20,7 +20,7 @@ from asnsim.errors import ModelError
 from asnsim.eventing import Events
 from asnsim.expressions import Graph
 from asnsim.io.sbml_reader import ordered
-from asnsim.network import TIME
+from asnsim.network import TIME, symbol
 from asnsim.petab.problem import Experiment, PetabProblem, leaf
 from asnsim.running import Run
 from asnsim.simulation import advance
@@ -149,7 +149,8 @@ class _Start:
         for name in problem.parameters:
             if name in problem.model.ids:
                 self._set_parameter(formulas, name)
-        formulas |= dict(first.changes)
+        sizes = problem.amounts
+        formulas |= {name: value / symbol(sizes[name]) if name in sizes else value for name, value in first.changes}
         nodes = dict(simulator.names)
         nodes[TIME.name] = graph.const(begin)
         everything = formulas | dict(simulator.network.rules)
@@ -254,12 +255,13 @@ class _Follower:
 
     def _period(self, events: Events, t: float, end: float | None) -> None:
         mine = self.times[(self.times >= t) & np.isfinite(self.times)]
-        if end is None:
+        last = end is None
+        if last:
             end = float(mine[-1]) if mine.size else t
         mine = mine[mine <= end]
         self._keep(mine[mine == t])
         if end > t:
-            for block in advance(self.run, events, t, end, mine):
+            for block in advance(self.run, events, t, end, mine, last):
                 for place in np.flatnonzero(np.isin(block[0], mine)):
                     self._store(float(block[0][place]), block[1][place], block[2][place] if self.gradient else None)
 
@@ -276,10 +278,10 @@ class _Follower:
         return s[:, : self.n_p] + s[:, self.n_p :] @ self.dc[list(self.start.extras)]
 
     def _change(self, k: int, t: float) -> None:
-        """Begin a later period: everything is computed from what was, then set; amounts stay where a size changes."""
+        """Begin a later period: everything is computed from what was, then set."""
         run, (targets, formulas), names = self.run, self.start.changes[k - 1], self.simulator.system.constants
         z = np.concatenate([self.values, run.c[: self.n_c]])
-        numbers = formulas.values(t, z, run.x) if targets else []
+        numbers = formulas.values(t, z, run.x) if targets else np.zeros(0)
         if not np.all(np.isfinite(numbers)):
             raise ModelError(f"experiment '{self.start.experiment.id}': a condition at time {t:g} sets something to no number")
         dx, dc = np.zeros((0, 0)), self.dc.copy()
@@ -287,8 +289,7 @@ class _Follower:
         if self.gradient:
             dx = self._folded(run.s)
             slopes = formulas.total(t, z, run.x, np.vstack([self.dp, self.dc]), dx)
-        sizes = {(names if kind == "c" else run.system.states)[place]: row for row, (kind, place) in enumerate(targets)}
-        self._keep_amounts(sizes, numbers, slopes, dx)
+        self._as_concentrations(targets, numbers, slopes, dx)
         for row, (kind, place) in enumerate(targets):
             (run.c if kind == "c" else run.x)[place] = numbers[row]
             if self.gradient:
@@ -299,19 +300,25 @@ class _Follower:
         run.rename(self.start.columns[k] if self.gradient else ())
         run.settle(t)
 
-    def _keep_amounts(self, targets: dict[str, int], numbers, slopes, dx) -> None:
+    def _as_concentrations(self, targets, numbers, slopes, dx) -> None:
+        """Amounts over the sizes that hold from now on: of what is set, and of what stays while its size is set."""
         run, states, names = self.run, self.run.system.states, self.simulator.system.constants
-        for species, size in run.system.volumes.items():
-            if size not in targets or species not in states or species in self.simulator.network.rates:
-                continue
-            i, new = states.index(species), numbers[targets[size]]
-            constant = size in names
-            place = names.index(size) if constant else states.index(size)
-            old = (run.c if constant else run.x)[place]
-            if self.gradient:
-                slope = (self.dc if constant else dx)[place]
-                dx[i] = (dx[i] * old + run.x[i] * slope - run.x[i] * old / new * slopes[targets[size]]) / new
-            run.x[i] *= old / new
+        row_of = {(names if kind == "c" else states)[place]: row for row, (kind, place) in enumerate(targets)}
+        for species, size in self.simulator.problem.amounts.items():
+            place = ("c", names.index(size)) if size in names else ("x", states.index(size))
+            old = (run.c if place[0] == "c" else run.x)[place[1]]
+            by_old = (self.dc if place[0] == "c" else dx)[place[1]] if self.gradient else 0.0
+            new, by_new = (numbers[row_of[size]], slopes[row_of[size]] if self.gradient else 0.0) if size in row_of else (old, by_old)
+            if species in row_of:
+                row = row_of[species]
+                numbers[row] /= new
+                if self.gradient:
+                    slopes[row] = (slopes[row] - numbers[row] * by_new) / new
+            elif species in states and size in row_of:
+                i = states.index(species)
+                if self.gradient:
+                    dx[i] = (dx[i] * old + run.x[i] * by_old - run.x[i] * old / new * by_new) / new
+                run.x[i] *= old / new
 
     def _equilibrate(self, events: Events, t: float) -> None:
         """Integrate, decade by decade, until neither the state nor its sensitivities change any more."""
