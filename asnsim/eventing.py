@@ -11,11 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from asnsim.derivatives import derivatives
+from asnsim.equations import ODESystem
 from asnsim.running import Run
 
 __all__ = ["Events"]
 
 _MOST_AT_ONCE = 10_000
+_ULPS = 50
 _BEFORE = 1e-9  # of the time: near enough to a switch to tell what the rates were before it
 
 
@@ -40,6 +43,28 @@ class _Waiting:
     dtau: np.ndarray
     values: list[float] | None
     slopes: list[np.ndarray] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Switch:
+    """Where time switches a rate: the first number at which it has, the last at which it has not, and which root tells."""
+
+    at: float
+    before: float
+    root: int
+
+
+def _linear_switches(system: ODESystem) -> list[tuple[int, tuple[int, int]]]:
+    """Switches whose comparison is linear in time: root, node and its constant slope."""
+    if "linear switches" not in system.cache:
+        found = []
+        for root in sorted(system.switches):
+            node = system.roots[root]
+            slope = derivatives(system.graph, [node], {("t", 0)}).get((0, "t", 0))
+            if slope is not None and system.graph.fixed[slope]:
+                found.append((root, (node, slope)))
+        system.cache["linear switches"] = found
+    return system.cache["linear switches"]
 
 
 class Events:
@@ -82,19 +107,47 @@ class Events:
             raise run.failure(f"an event's condition is only touched at t = {t:g} h; sensitivities do not exist there", t)
         return -by_theta / speed
 
-    def cross_switches(self, t: float, roots: tuple[int, ...]) -> None:
-        """Let sensitivities jump where a rate has just been switched by time, at a time that depends on parameters."""
-        run = self.run
-        for root in roots:
-            if root not in run.system.switches:
+    def next_switch(self, t: float) -> _Switch | None:
+        """The next moment after `t` at which time itself switches a rate, where it can be told ahead."""
+        run, known = self.run, _linear_switches(self.run.system)
+        if not known:
+            return None
+        nodes = [node for _, pair in known for node in pair]
+        numbers = run.system.graph.evaluate(nodes, t, run.x, run.c)
+        found = None
+        for k, (root, (node, _)) in enumerate(known):
+            ahead, pace = float(numbers[2 * k]), float(numbers[2 * k + 1])
+            now = ahead > 0
+            if not (pace < 0 if now else pace > 0) or not np.isfinite(ahead / pace):  # never again
                 continue
-            dtau = self.crossing(t, (root,))
-            if np.any(dtau):
-                after, short = run.slope(t), _BEFORE * max(abs(t), 1.0)
-                here, run.x = run.x, run.x - short * after
-                before = run.slope(t - short)
-                run.x = here
-                run.s = run.s + np.outer(before - after, dtau)
+            at = t - ahead / pace
+            for _ in range(_ULPS):  # on the very first number at which the comparison turns out otherwise
+                if (run.value(node, at) > 0) == now:
+                    at = np.nextafter(at, np.inf)
+                elif (run.value(node, np.nextafter(at, -np.inf)) > 0) != now:
+                    at = np.nextafter(at, -np.inf)
+                else:
+                    break
+            if at > t and (found is None or at < found.at):
+                found = _Switch(at, float(np.nextafter(at, -np.inf)), root)
+        return found
+
+    def cross(self, switch: _Switch) -> None:
+        """Let sensitivities jump where a rate is switched at a time that depends on parameters."""
+        run = self.run
+        if run.theta:
+            before, dtau = run.slope(switch.before), self.crossing(switch.at, (switch.root,))
+            run.s = run.s + np.outer(before - run.slope(switch.at), dtau)
+
+    def cross_found(self, t: float, roots: tuple[int, ...]) -> None:
+        """The same for a switch that the solver has found, just past it."""
+        run = self.run
+        for root in set(roots) & run.system.switches:
+            here, short = run.x, _BEFORE * max(abs(t), 1.0)
+            run.x = here - short * run.slope(t)
+            before = run.slope(t - short)
+            run.x = here
+            run.s = run.s + np.outer(before - run.slope(t), self.crossing(t, (root,)))
 
     def fire(self, t: float, dtau: np.ndarray | None = None) -> bool:
         """Let everything happen that is due at `t`; return whether anything did.

@@ -176,7 +176,7 @@ def _follow(run: Run, actions: list[Action], begin: float, end: float, grid: np.
     t = begin
     while t < end:
         goal = min(actions[place].time if place < len(actions) else end, events.next_time(), end)
-        t, roots = _stretch(run, record, t, goal, grid)
+        t, roots = _onward(run, record, events, t, goal, grid)
         stops += len(roots) > 0
         if stops > _MOST_STOPS:
             raise run.failure(f"conditions of events changed {stops} times by t = {t:g} h; do two events undo each other?", t)
@@ -209,7 +209,7 @@ def advance(run: Run, events: Events, begin: float, end: float, grid: np.ndarray
     """
     record, t, stops = _Record(run), begin, 0
     while t < end:
-        t, roots = _stretch(run, record, t, min(events.next_time(), end), grid)
+        t, roots = _onward(run, record, events, t, min(events.next_time(), end), grid)
         stops += len(roots) > 0
         if stops > _MOST_STOPS:
             raise run.failure(f"conditions of events changed {stops} times by t = {t:g}; do two events undo each other?", t)
@@ -219,6 +219,21 @@ def advance(run: Run, events: Events, begin: float, end: float, grid: np.ndarray
         if t >= end and changed:
             record.add_present(t)
     return record.blocks
+
+
+def _onward(run: Run, record: _Record, events: Events, t: float, goal: float, grid: np.ndarray) -> tuple[float, tuple[int, ...]]:
+    """Integrate one smooth stretch, at most up to where time switches a rate; no step reaches across that."""
+    switch = events.next_switch(t)
+    if switch is None or switch.at > goal:
+        return _stretch(run, record, t, goal, grid)
+    if switch.before > t:
+        reached, roots = _stretch(run, record, t, switch.before, grid)
+        if roots:
+            return reached, roots
+    events.cross(switch)
+    if switch.at >= goal:
+        record.add_present(switch.at)
+    return switch.at, ()
 
 
 def _stretch(run: Run, record: _Record, t0: float, goal: float, grid: np.ndarray) -> tuple[float, tuple[int, ...]]:
@@ -251,7 +266,7 @@ def _on_grid(t: float, grid: np.ndarray) -> float:
 def _act(run: Run, events: Events, actions: list[Action], place: int, t: float, roots: tuple[int, ...] = ()) -> tuple[bool, int]:
     """Carry out what is due at `t`: what conditions fired, doses and changes, and what those fire in turn."""
     if roots and run.theta:
-        events.cross_switches(t, roots)
+        events.cross_found(t, roots)
     changed = events.fire(t, events.crossing(t, roots)) if events.triggers else False
     while place < len(actions) and actions[place].time <= t:
         if actions[place].order == STEADY:

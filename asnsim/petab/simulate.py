@@ -16,7 +16,7 @@ import sympy
 
 from asnsim.derivatives import derivatives
 from asnsim.equations import build_equations
-from asnsim.errors import ModelError
+from asnsim.errors import IntegrationError, ModelError
 from asnsim.eventing import Events
 from asnsim.expressions import Graph
 from asnsim.io.sbml_reader import ordered
@@ -28,7 +28,7 @@ from asnsim.solvers import NDF
 
 __all__ = ["Course", "Simulator"]
 
-_FLOOR = 1e-8  # what counts as nothing; times rtol the absolute tolerance
+_FLOOR, _SMALL = 1e-8, 1e-6  # what counts as nothing: in itself, where no size is known; and beside a state's largest value
 _DECADES = 16  # of time, within which an equilibrium must be reached
 _FIRST_LOOK = 6  # decades before it is believed
 _STILL = 1e-7  # relative change over a decade
@@ -133,7 +133,27 @@ class Simulator:
         ModelError
             If an initial value is not a number.
         """
-        return _Follower(self, self.start(experiment), values, times, gradient).course()
+        start = self.start(experiment)
+        try:
+            return _Follower(self, start, values, times, gradient, self._floors(start, times)).course()
+        except IntegrationError:  # perhaps the states are of another size here
+            floors = self._sizes(start, values, times)
+            return _Follower(self, start, values, times, gradient, floors).course()
+
+    def _floors(self, start: _Start, times: np.ndarray) -> np.ndarray:
+        """What counts as nothing, per state: judged once, at the nominal parameters."""
+        if start.floors is None:
+            nominal = np.array([row.nominal for row in self.problem.parameters.values()])
+            try:
+                start.floors = self._sizes(start, nominal, times)
+            except (IntegrationError, ModelError):
+                start.floors = np.full(self.system.n, _FLOOR)
+        return start.floors
+
+    def _sizes(self, start: _Start, values: np.ndarray, times: np.ndarray) -> np.ndarray:
+        one = _Follower(self, start, values, times, False, np.full(self.system.n, _FLOOR))
+        one.course()
+        return np.where(one.largest > 0, _SMALL * one.largest, _FLOOR)
 
 
 class _Start:
@@ -168,6 +188,7 @@ class _Start:
         extras = [j for j in range(len(self.constants)) if any(one[j] not in leaves and moving[one[j]] for one in maps)]
         self.extras = tuple(extras)
         self.columns = [self._columns(one, leaves) for one in maps]
+        self.floors: np.ndarray | None = None
 
     @staticmethod
     def _set_parameter(formulas, name: str) -> None:
@@ -194,7 +215,7 @@ class _Start:
 class _Follower:
     """One experiment while it runs."""
 
-    def __init__(self, simulator: Simulator, start: _Start, values, times, gradient):
+    def __init__(self, simulator: Simulator, start: _Start, values, times, gradient, floors):
         self.simulator, self.start, self.times, self.gradient = simulator, start, times, gradient
         self.values = values
         self.n_p, self.n_c = len(simulator.places), len(simulator.system.constants)
@@ -209,7 +230,7 @@ class _Follower:
             raise ModelError(f"experiment '{start.experiment.id}': '{name}' has no value at the beginning; set it")
         theta = start.columns[0] if gradient else ()
         sizes = np.abs(np.concatenate([values[simulator.places], numbers[list(start.extras)]])) if gradient else np.zeros(0)
-        floors = np.full(system.n, _FLOOR)
+        self.floors, self.largest = floors, np.zeros(system.n)
         self.run = Run(simulator.network, system, theta, np.where(sizes > 0, sizes, 1.0), simulator.solver, floors=floors)
         self.run.x, self.run.c[: self.n_c] = numbers[self.n_c :].copy(), numbers[: self.n_c]
         self.dc = np.zeros((self.n_c, self.n_p))
@@ -262,6 +283,7 @@ class _Follower:
         self._keep(mine[mine == t])
         if end > t:
             for block in advance(self.run, events, t, end, mine, last):
+                self.largest = np.maximum(self.largest, np.max(np.abs(block[1]), axis=0))
                 for place in np.flatnonzero(np.isin(block[0], mine)):
                     self._store(float(block[0][place]), block[1][place], block[2][place] if self.gradient else None)
 
@@ -327,7 +349,8 @@ class _Follower:
             x, s = run.x.copy(), run.s.copy()
             advance(run, events, t, t + length, np.zeros(0))
             t, length = t + length, 10.0 * length
-            still = np.all(np.abs(run.x - x) <= _STILL * (np.abs(x) + _FLOOR))
+            self.largest = np.maximum(self.largest, np.abs(run.x))
+            still = np.all(np.abs(run.x - x) <= _STILL * (np.abs(x) + self.floors))
             if self.gradient:
                 scale = np.max(np.abs(s), axis=0, initial=0.0)
                 still &= np.all(np.abs(run.s - s) <= 10.0 * _STILL * (np.abs(s) + 1e-3 * scale))
