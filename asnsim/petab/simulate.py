@@ -28,7 +28,7 @@ from asnsim.solvers import NDF
 
 __all__ = ["Course", "Simulator"]
 
-_FLOOR, _SMALL = 1e-8, 1e-6  # what counts as nothing: in itself, where no size is known; and beside a state's largest value
+_FLOOR, _SMALL = 1e-8, 1e-8  # what counts as nothing: in itself, where no size is known; and beside a state's largest value
 _DECADES = 16  # of time, within which an equilibrium must be reached
 _FIRST_LOOK = 6  # decades before it is believed
 _STILL = 1e-7  # relative change over a decade
@@ -353,7 +353,8 @@ class _Follower:
             still = np.all(np.abs(run.x - x) <= _STILL * (np.abs(x) + self.floors))
             if self.gradient:
                 scale = np.max(np.abs(s), axis=0, initial=0.0)
-                still &= np.all(np.abs(run.s - s) <= 10.0 * _STILL * (np.abs(s) + 1e-3 * scale))
+                near = 10.0 * _STILL * (np.abs(s) + 1e-3 * scale) + self.floors[:, None] / run.sizes
+                still &= np.all(np.abs(run.s - s) <= near)
             if still and decade >= _FIRST_LOOK:
                 return
         raise run.failure(f"experiment '{self.start.experiment.id}' reaches no equilibrium within {t:.0g} units of time", t)
