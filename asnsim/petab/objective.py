@@ -63,6 +63,14 @@ class _Plan:
         self.formulas = _Formulas(simulator.graph, wanted)
 
 
+def _curvature(prior, linear: float, scaled: float, slope: float) -> float:
+    """Second derivative of a prior's logarithm by the scaled parameter, by a difference."""
+    step = 1e-5 * max(abs(scaled), 1e-3)
+    ratio = 1.0 + slope / linear * step if linear else 1.0
+    moved = linear * ratio if linear else step
+    return (prior.derivative(moved, scaled + step, slope * ratio) - prior.derivative(linear, scaled, slope)) / step
+
+
 def _nodes(simulator: Simulator, one: Observable, own, noisy) -> list[int]:
     filled = {name: simulator.lower(value) for name, value in zip(one.placeholders, own, strict=True)}
     filled |= {name: simulator.lower(value) for name, value in zip(one.noise_placeholders, noisy, strict=True)}
@@ -133,6 +141,32 @@ class Objective:
                 total = plan.formulas.total(course.t, z, course.x, dz, course.dx)
                 dy[plan.places], dsigma[plan.places] = (total[2 * plan.rows + i, plan.at] for i in (0, 1))
         return self._judge(y, sigma, dy * slopes, dsigma * slopes, gradient)
+
+    def log_priors(self, p: np.ndarray | None = None) -> dict[str, float]:
+        """Return the logarithm of the prior density of every estimated parameter that has one."""
+        p = self.problem.nominal() if p is None else np.asarray(p, dtype=float)
+        values, _ = self.values(p)
+        rows = zip(self.problem.estimated, self.simulator.places, p, strict=True)
+        priors = ((name, self.problem.parameters[name].prior, values[place], scaled) for name, place, scaled in rows)
+        return {name: prior.log_density(linear, scaled) for name, prior, linear, scaled in priors if prior is not None}
+
+    def posterior(self, p: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Return the logarithm of likelihood times priors, its gradient (n_p,) and the expected information (n_p, n_p)."""
+        result = self(p, gradient=True)
+        value, slope, information = result.llh, result.gradient.copy(), result.information.copy()
+        values, slopes = self.values(p)
+        for k, (name, place) in enumerate(zip(self.problem.estimated, self.simulator.places, strict=True)):
+            prior = self.problem.parameters[name].prior
+            if prior is None or prior.name == "uniform":
+                continue
+            here = prior.log_density(values[place], p[k])
+            if not np.isfinite(here):
+                return -np.inf, slope, information
+            value += here
+            steep = prior.derivative(values[place], p[k], slopes[k])
+            slope[k] += steep
+            information[k, k] += steep**2 if "laplace" in prior.name.lower() else abs(_curvature(prior, values[place], p[k], slopes[k]))
+        return value, slope, information
 
     def _judge(self, y, sigma, dy, dsigma, gradient) -> Evaluation:
         bad = np.flatnonzero(~(sigma > 0))

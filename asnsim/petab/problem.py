@@ -11,6 +11,7 @@ import sympy
 
 from asnsim.io.sbml_reader import ForeignModel
 from asnsim.network import symbol
+from asnsim.petab.priors import Prior
 
 __all__ = ["Experiment", "Observable", "Period", "PetabParameter", "PetabProblem", "leaf"]
 
@@ -32,8 +33,7 @@ class PetabParameter:
     lower, upper, nominal : float
         On linear scale; the nominal value may be NaN where it is estimated.
     estimate : bool
-    prior : tuple of (str, tuple of float), or None
-        Distribution and its parameters.
+    prior : Prior, optional
     """
 
     id: str
@@ -42,7 +42,7 @@ class PetabParameter:
     upper: float
     nominal: float
     estimate: bool
-    prior: tuple[str, tuple[float, ...]] | None = None
+    prior: Prior | None = None
 
 
 @dataclass(frozen=True, slots=True)

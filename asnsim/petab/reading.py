@@ -15,6 +15,7 @@ import yaml
 from asnsim.errors import DataError, UnsupportedFeatureError, suggest
 from asnsim.formulas import as_number, parse_formula
 from asnsim.io.sbml_reader import ForeignModel, read_sbml
+from asnsim.petab.priors import Prior, make_prior
 from asnsim.petab.problem import Experiment, Observable, Period, PetabParameter, PetabProblem, leaf
 
 __all__ = ["read_problem"]
@@ -144,16 +145,21 @@ class _Files:
             raise DataError(f"{where}: '{name}' is not estimated and has no nominalValue")
         if estimate and scale != "lin" and nominal <= 0:
             raise DataError(f"{where}: the nominal value {nominal:g} of '{name}' does not exist on {scale} scale")
-        return PetabParameter(name, scale, low, high, nominal, estimate, self.prior(row, low, high, scale))
+        return PetabParameter(name, scale, low, high, nominal, estimate, self.prior(row, low, high, estimate))
 
-    def prior(self, row: dict, low: float, high: float, scale: str) -> tuple[str, tuple[float, ...]] | None:
+    def prior(self, row: dict, low: float, high: float, estimate: bool) -> Prior | None:
         kind, numbers = ("priorDistribution", "priorParameters")
         if self.version == 1:
             kind, numbers = ("objectivePriorType", "objectivePriorParameters")
-        if not row.get(kind):
+        where = row["__where"]
+        if not estimate:
             return None
-        values = tuple(self.number(v, row["__where"], f"{numbers} of '{row['parameterId']}'") for v in row[numbers].split(";"))
-        return row[kind], values
+        if not row.get(kind):  # version 2: uniform over the bounds
+            finite = math.isfinite(low) and math.isfinite(high)
+            return make_prior("uniform", (low, high), low, high, 2, where) if self.version == 2 and finite else None
+        texts = [text for text in row.get(numbers, "").split(";") if text]
+        values = tuple(self.number(text, where, f"{numbers} of '{row['parameterId']}'") for text in texts)
+        return make_prior(row[kind], values, low, high, self.version, where)
 
     def formula(self, text: str, where: str, extra: Mapping[str, sympy.Expr] | None = None) -> sympy.Expr:
         names = self.names | dict(extra or {})
