@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import multiprocessing
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -106,7 +108,7 @@ def fit_problem(
     starts: int = 20,
     seed: int = 1,
     workers: int = 1,
-    max_nfev: int = 500,
+    max_nfev: int = 1000,
     history: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> PetabFit:
@@ -247,14 +249,15 @@ def _one_start(objective: Objective, index: int, point: np.ndarray, seed: int, m
 
 
 def _search(fun: _Counter, point, low, high, max_nfev: int):
-    import logging
-
     fides = _fides()
-    options = {fides.Options.MAXITER: max_nfev, fides.Options.FATOL: 1e-6, fides.Options.FRTOL: 0.0, fides.Options.GATOL: 1e-6}
+    options = {fides.Options.MAXITER: max_nfev, fides.Options.FATOL: 1e-8, fides.Options.FRTOL: 0.0, fides.Options.GATOL: 1e-6}
     span = 1e-9 * (high - low)  # a start lies inside
-    optimizer = fides.Optimizer(fun, high, low, verbose=logging.CRITICAL, options=options)
+    update = fides.HybridFixed()  # from the expected information to BFGS once that no longer helps: most optima found of all tried
+    optimizer = fides.Optimizer(fun, high, low, verbose=logging.CRITICAL, options=options, hessian_update=update)
     try:
-        value, p, _, _ = optimizer.minimize(np.clip(point, low + span, high - span))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of trial steps that overflow
+            value, p, _, _ = optimizer.minimize(np.clip(point, low + span, high - span))
     except (ValueError, RuntimeError, np.linalg.LinAlgError) as error:
         return math.inf, point, f"the optimiser failed: {error}"
     return value, p, _REASONS.get(optimizer.exitflag.name, optimizer.exitflag.name)

@@ -140,7 +140,7 @@ class Objective:
                 dz[len(values) :] = course.dc
                 total = plan.formulas.total(course.t, z, course.x, dz, course.dx)
                 dy[plan.places], dsigma[plan.places] = (total[2 * plan.rows + i, plan.at] for i in (0, 1))
-        return self._judge(y, sigma, dy * slopes, dsigma * slopes, gradient)
+        return self.judge(y, sigma, (dy * slopes, dsigma * slopes) if gradient else None)
 
     def log_priors(self, p: np.ndarray | None = None) -> dict[str, float]:
         """Return the logarithm of the prior density of every estimated parameter that has one."""
@@ -168,7 +168,21 @@ class Objective:
             information[k, k] += steep**2 if "laplace" in prior.name.lower() else abs(_curvature(prior, values[place], p[k], slopes[k]))
         return value, slope, information
 
-    def _judge(self, y, sigma, dy, dsigma, gradient) -> Evaluation:
+    def judge(self, y: np.ndarray, sigma: np.ndarray, slopes: tuple[np.ndarray, np.ndarray] | None = None) -> Evaluation:
+        """Compare simulations with the data.
+
+        Parameters
+        ----------
+        y, sigma : ndarray, shape (n_data,)
+            Simulations and noise.
+        slopes : tuple of ndarray, shape (n_data, n_p), optional
+            Their derivatives by the scaled parameters.
+
+        Raises
+        ------
+        DataError
+            If a noise is not positive.
+        """
         bad = np.flatnonzero(~(sigma > 0))
         if bad.size:
             row = self.problem.measurements.iloc[bad[0]]
@@ -178,8 +192,9 @@ class Objective:
         r = (m - h) / sigma
         each = np.where(self.laplace, -np.log(2.0 * sigma) - np.abs(r), -0.5 * np.log(2.0 * np.pi * sigma**2) - 0.5 * r * r)
         llh, chi2 = float(np.sum(each - jacobian)), float(np.sum(r * r))
-        if not gradient:
+        if slopes is None:
             return Evaluation(llh, chi2, y, sigma, r)
+        dy, dsigma = slopes
         dr = -(dh[:, None] * dy + r[:, None] * dsigma) / sigma[:, None]
         weight = np.where(self.laplace, np.sign(r), r)
         slope = -np.sum(dsigma / sigma[:, None], axis=0) - weight @ dr

@@ -10,12 +10,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from nonmem import TIMES, V, more_scenarios, oral_model, scenarios
 from numpy.random import default_rng
+from petab_suites import benchmark_cases, math_cases, official_cases
 
 from asnsim.calibration import read_observations
 from asnsim.culture import precondition
@@ -332,6 +334,10 @@ SUITES: dict[str, Callable[[], Iterator[Case]]] = {
     "forecast": forecast_cases,
     "kill": kill_cases,
     "ensemble": ensemble_cases,
+    "petab-v1": partial(official_cases, 1),
+    "petab-v2": partial(official_cases, 2),
+    "petab-math": math_cases,
+    "petab-benchmark": benchmark_cases,
 }
 
 
