@@ -33,6 +33,7 @@ from asnsim.cli_options import (
     simulated,
 )
 from asnsim.cli_patients import forecast, population, regimen
+from asnsim.cli_petab import petab
 from asnsim.console import check_targets, fail, progress_bar, show_table, wrote
 from asnsim.errors import AsnsimError
 
@@ -74,7 +75,7 @@ def _root(
 
 for _command in (
     models, show, validate, calibrate, export, dose, events, population, regimen, forecast, measure, quantify,
-    validate_method, plan, transitions,
+    validate_method, plan, transitions, petab,
 ):  # fmt: skip
     app.command()(_command)
 

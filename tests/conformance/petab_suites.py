@@ -92,7 +92,7 @@ def published_likelihood(folder: Path, objective: Objective) -> float:
         return float("nan")
     keys = [k for k in ("observableId", "preequilibrationConditionId", "simulationConditionId", "time", "datasetId") if k in ours]
     keys = [k for k in keys if k in table]
-    one, two = (frame.assign(**{k: frame[k].astype(str) for k in keys if k != "time"}) for frame in (ours, table))
+    one, two = (frame.assign(**{k: frame[k].fillna("").astype(str) for k in keys if k != "time"}) for frame in (ours, table))
     one, two = (frame.assign(again=frame.groupby(keys).cumcount()) for frame in (one, two))
     joined = one[[*keys, "again"]].merge(two[[*keys, "again", "simulation"]], on=[*keys, "again"], how="left")
     return objective.judge(joined["simulation"].to_numpy(), objective().noise).llh
