@@ -75,18 +75,8 @@ def _table(columns, rows, csv: Path | None, title: str = "") -> None:
 
 def _show_simulation(task, result, csv: Path | None, figure: Path | None) -> None:
     data = task.measurements
-    rows = list(
-        zip(
-            data["observable"],
-            data["experiment"],
-            data["time"],
-            data["measurement"],
-            result.simulation,
-            result.noise,
-            result.residuals,
-            strict=True,
-        )
-    )
+    known = (data[column] for column in ("observable", "experiment", "time", "measurement"))
+    rows = list(zip(*known, result.simulation, result.noise, result.residuals, strict=True))
     _table(("observable", "experiment", "time", "measurement", "simulation", "noise", "residual"), rows, csv)
     if figure:
         from asnsim.plots_petab import plot_residuals
@@ -104,7 +94,8 @@ def _fit(problem: Path, starts: int, seed: int, workers: int, history, csv: Path
     table = result.table()
     columns = ["start", "objective", "nfev", "seconds", "message"]
     shown = table[columns].head(10).astype(object).to_numpy().tolist()
-    show_table(columns, shown, f"{len(result.starts)} starts; {result.agreeing} found the best objective, {result.best.objective:.8g}")
+    words = f"{len(result.starts)} starts; {result.agreeing} found the best objective, {result.best.objective:.8g}"
+    show_table(columns, shown, words)
     show_table(("parameter", "estimate"), list(result.values().items()), "estimates, on linear scale")
     if csv:
         wrote(write_table(csv, list(table.columns), table.astype(object).to_numpy().tolist()))

@@ -42,7 +42,9 @@ _WRITTEN: Mapping[type, Callable[[sympy.Expr], sympy.Expr]] = {
     sympy.coth: lambda a: 1 / sympy.tanh(a),
     sympy.sech: lambda a: 1 / sympy.cosh(a),
     sympy.csch: lambda a: 1 / sympy.sinh(a),
-    sympy.asinh: lambda a: sympy.sign(a) * sympy.log(sympy.Abs(a) + sympy.sqrt(a * a + 1)),
+    sympy.asinh: lambda a: sympy.Piecewise(
+        (-sympy.log(sympy.sqrt(a * a + 1) - a), a < 0), (sympy.log(sympy.sqrt(a * a + 1) + a), sympy.true), evaluate=False
+    ),
     sympy.acosh: lambda a: sympy.log(a + sympy.sqrt((a - 1) * (a + 1))),
     sympy.atanh: lambda a: sympy.log((1 + a) / (1 - a)) / 2,
     sympy.acoth: lambda a: sympy.atanh(1 / a),
@@ -238,8 +240,8 @@ class Graph:
             return self.lower(_WRITTEN[expression.func](expression.args[0]), names)
         if expression.func in (sympy.Abs, sympy.sign):
             a = self.lower(expression.args[0], names)
-            size = (self.neg(a), a) if expression.func is sympy.Abs else (self.minus, self.less(self.zero, a, self.one, self.zero))
-            return self.less(a, self.zero, *size)
+            sign = (self.minus, self.less(self.zero, a, self.one, self.zero))
+            return self.less(a, self.zero, *((self.neg(a), a) if expression.func is sympy.Abs else sign))
         if isinstance(expression, (sympy.Max, sympy.Min)):
             return self._lower_extreme(expression, names)
         if isinstance(expression, sympy.Piecewise):

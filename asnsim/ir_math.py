@@ -1,4 +1,6 @@
-"""exp, log, pow, tanh, sin, cos and atan as LLVM IR, for scalars and lanes alike: the same bits everywhere, without a mathematics library.
+"""exp, log, pow, tanh, sin, cos and atan as LLVM IR, for scalars and lanes alike, without a mathematics library.
+
+They give the same bits everywhere.
 
 Series instead of fitted polynomials: after range reduction the arguments are so small that a dozen Taylor terms reach double
 precision. Errors stay below 2 units in the last place (tested against mpmath).

@@ -89,7 +89,8 @@ def plot_waterfall(result: PetabFit, path: str | Path | None = None) -> Figure:
     near = above <= 0.05
     left.semilogy(np.arange(1, len(done) + 1), above + 0.01, "-", color="#B8B8B8", linewidth=0.8)
     for mask, colour, label in ((near, OKABE_ITO[0], "found the best"), (~near, OKABE_ITO[1], "ended elsewhere")):
-        left.semilogy(np.flatnonzero(mask) + 1, above[mask] + 0.01, "o", color=colour, markersize=4, label=f"{label}: {mask.sum()}")
+        label = f"{label}: {mask.sum()}"
+        left.semilogy(np.flatnonzero(mask) + 1, above[mask] + 0.01, "o", color=colour, markersize=4, label=label)
     failed = len(result.starts) - len(done)
     left.set_xlabel("start" + (f"; {failed} more could not be integrated" if failed else ""))
     left.legend(fontsize=8, frameon=False)

@@ -175,7 +175,8 @@ def start_points(problem: PetabProblem, starts: int, seed: int) -> np.ndarray:
     low, high = problem.bounds()
     for name, a, b in zip(problem.estimated, low, high, strict=True):
         if not (math.isfinite(a) and math.isfinite(b)):
-            raise DataError(f"parameter '{name}' is bounded by {a:g} and {b:g} on its scale; a fit from many starts needs finite bounds")
+            words = f"parameter '{name}' is bounded by {a:g} and {b:g} on its scale"
+            raise DataError(f"{words}; a fit from many starts needs finite bounds")
     cube = qmc.LatinHypercube(len(low), rng=np.random.default_rng(seed)).random(starts)
     return low + cube * (high - low)
 
@@ -252,7 +253,7 @@ def _search(fun: _Counter, point, low, high, max_nfev: int):
     fides = _fides()
     options = {fides.Options.MAXITER: max_nfev, fides.Options.FATOL: 1e-8, fides.Options.FRTOL: 0.0, fides.Options.GATOL: 1e-6}
     span = 1e-9 * (high - low)  # a start lies inside
-    update = fides.HybridFixed()  # from the expected information to BFGS once that no longer helps: most optima found of all tried
+    update = fides.HybridFixed()  # the expected information, then BFGS once that no longer helps: found most optima of all tried
     optimizer = fides.Optimizer(fun, high, low, verbose=logging.CRITICAL, options=options, hessian_update=update)
     try:
         with warnings.catch_warnings():
@@ -291,7 +292,8 @@ def _read_history(path: str | Path, label: str) -> Iterable[PetabStart]:
         except json.JSONDecodeError:
             continue  # the line that was being written when the fit was cut off
         if not isinstance(row, dict) or row.pop("fit", None) != label:
-            raise FitError(f"{path}, line {k + 1}: belongs to another fit; give another file, or the same problem, seed and starts")
+            words = "give another file, or the same problem, seed and starts"
+            raise FitError(f"{path}, line {k + 1}: belongs to another fit; {words}")
         row["p"] = tuple(row["p"])
         found.append(PetabStart(**row))
     return found

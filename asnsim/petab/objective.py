@@ -165,7 +165,8 @@ class Objective:
             value += here
             steep = prior.derivative(values[place], p[k], slopes[k])
             slope[k] += steep
-            information[k, k] += steep**2 if "laplace" in prior.name.lower() else abs(_curvature(prior, values[place], p[k], slopes[k]))
+            kink = "laplace" in prior.name.lower()
+            information[k, k] += steep**2 if kink else abs(_curvature(prior, values[place], p[k], slopes[k]))
         return value, slope, information
 
     def judge(self, y: np.ndarray, sigma: np.ndarray, slopes: tuple[np.ndarray, np.ndarray] | None = None) -> Evaluation:
@@ -186,7 +187,8 @@ class Objective:
         bad = np.flatnonzero(~(sigma > 0))
         if bad.size:
             row = self.problem.measurements.iloc[bad[0]]
-            raise DataError(f"the noise of '{row['observable']}' at time {row['time']:g} is {sigma[bad[0]]:g}; it must be positive")
+            where = f"'{row['observable']}' of experiment '{row['experiment']}' at time {row['time']:g}"
+            raise DataError(f"the noise of {where} is {sigma[bad[0]]:g}; it must be positive")
         h, dh, jacobian = self._on_scale(y)
         m, _, jacobian = self._on_scale(self.data)
         r = (m - h) / sigma

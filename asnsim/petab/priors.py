@@ -128,7 +128,8 @@ def make_prior(name: str, numbers: tuple[float, ...], low: float, high: float, v
         if not math.isfinite(number) or (field in _POSITIVE and number <= 0):
             raise DataError(f"{where}: the {field} of the prior '{name}' cannot be {number:g}")
     if fields == ("lower", "upper") and not numbers[0] < numbers[1]:
-        raise DataError(f"{where}: the prior '{name}' goes from {numbers[0]:g} to {numbers[1]:g}; the lower must be below the upper")
+        words = f"goes from {numbers[0]:g} to {numbers[1]:g}; the lower must be below the upper"
+        raise DataError(f"{where}: the prior '{name}' {words}")
     logarithm = plain.startswith("log-")
     if plain == "log-uniform":
         if numbers[0] <= 0:

@@ -168,7 +168,8 @@ class _Files:
         known |= set(self.model.network.rules)
         for free in sorted(value.free_symbols, key=str):
             if free.name not in known:
-                raise DataError(f"{where}: '{free.name}' is neither in the model nor in the parameter table{suggest(free.name, names)}")
+                hint = suggest(free.name, names)
+                raise DataError(f"{where}: '{free.name}' is neither in the model nor in the parameter table{hint}")
         return value
 
     def observables(self, files: Mapping) -> dict[str, Observable]:
@@ -322,7 +323,8 @@ class _Second(_Files):
         if one.get("language") != "sbml":
             raise UnsupportedFeatureError(f"{self.path}: a model in {one.get('language')} is not supported; give SBML")
         if self.content.get("extensions"):
-            raise UnsupportedFeatureError(f"{self.path}: the extension '{next(iter(self.content['extensions']))}' is not supported")
+            name = next(iter(self.content["extensions"]))
+            raise UnsupportedFeatureError(f"{self.path}: the extension '{name}' is not supported")
         self.read_model(one["location"])
         self.read_parameters(self.content, "parameter_files")
         mapping = self.table(self.content, "mapping_files", "petabEntityId", ("modelEntityId",))

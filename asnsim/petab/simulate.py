@@ -166,9 +166,7 @@ class _Start:
         first, *later = experiment.periods
         begin = first.time if np.isfinite(first.time) else 0.0
         formulas = dict(problem.model.initial)
-        for name in problem.parameters:
-            if name in problem.model.ids:
-                self._set_parameter(formulas, name)
+        formulas |= {problem.model.ids[name]: leaf(name) for name in problem.parameters if name in problem.model.ids}
         sizes = problem.amounts
         formulas |= {name: value / symbol(sizes[name]) if name in sizes else value for name, value in first.changes}
         nodes = dict(simulator.names)
@@ -179,29 +177,30 @@ class _Start:
         self.constants = [nodes[name] for name in system.constants]
         self.initial = _Formulas(graph, [*self.constants, *(nodes[name] for name in system.states)])
         self.changes = [self._changes(period) for period in later]
+        self.floors: np.ndarray | None = None
+        self.extras, self.columns = self._arrange(simulator, problem)
+
+    def _arrange(self, simulator: Simulator, problem: PetabProblem) -> tuple[tuple[int, ...], list[tuple[str, ...]]]:
+        """Constants with a column of their own, and the names of all columns in each period."""
+        graph = simulator.graph
         leaves = {simulator.names[leaf(name).name]: k for k, name in enumerate(problem.estimated)}
         maps = [dict(enumerate(self.constants))]
         for targets, formulas_ in self.changes:
-            maps.append(maps[-1] | {place: node for (kind, place), node in zip(targets, formulas_.nodes, strict=True) if kind == "c"})
+            pairs = zip(targets, formulas_.nodes, strict=True)
+            maps.append(maps[-1] | {place: node for (kind, place), node in pairs if kind == "c"})
         inputs = {("c", place) for place in simulator.places}
         moving = {node: bool(derivatives(graph, [node], inputs)) for one in maps for node in set(one.values())}
         extras = [j for j in range(len(self.constants)) if any(one[j] not in leaves and moving[one[j]] for one in maps)]
-        self.extras = tuple(extras)
-        self.columns = [self._columns(one, leaves) for one in maps]
-        self.floors: np.ndarray | None = None
+        return tuple(extras), [self._columns(one, leaves, extras) for one in maps]
 
-    @staticmethod
-    def _set_parameter(formulas, name: str) -> None:
-        formulas[name] = leaf(name)
-
-    def _columns(self, constants: Mapping[int, int], leaves: Mapping[int, int]) -> tuple[str, ...]:
+    def _columns(self, constants: Mapping[int, int], leaves: Mapping[int, int], extras: list[int]) -> tuple[str, ...]:
         """Names of the columns: constants that equal each parameter, then those that are formulas."""
         names = self.simulator.system.constants
         joined = [[] for _ in self.simulator.places]
         for j, node in constants.items():
-            if node in leaves and j not in self.extras:
+            if node in leaves and j not in extras:
                 joined[leaves[node]].append(names[j])
-        return (*("+".join(parts) for parts in joined), *(names[j] for j in self.extras))
+        return (*("+".join(parts) for parts in joined), *(names[j] for j in extras))
 
     def _changes(self, period) -> tuple[list[tuple[str, int]], _Formulas]:
         system = self.simulator.system
@@ -301,7 +300,7 @@ class _Follower:
 
     def _change(self, k: int, t: float) -> None:
         """Begin a later period: everything is computed from what was, then set."""
-        run, (targets, formulas), names = self.run, self.start.changes[k - 1], self.simulator.system.constants
+        run, (targets, formulas) = self.run, self.start.changes[k - 1]
         z = np.concatenate([self.values, run.c[: self.n_c]])
         numbers = formulas.values(t, z, run.x) if targets else np.zeros(0)
         if not np.all(np.isfinite(numbers)):
@@ -330,7 +329,9 @@ class _Follower:
             place = ("c", names.index(size)) if size in names else ("x", states.index(size))
             old = (run.c if place[0] == "c" else run.x)[place[1]]
             by_old = (self.dc if place[0] == "c" else dx)[place[1]] if self.gradient else 0.0
-            new, by_new = (numbers[row_of[size]], slopes[row_of[size]] if self.gradient else 0.0) if size in row_of else (old, by_old)
+            new, by_new = old, by_old
+            if size in row_of:
+                new, by_new = numbers[row_of[size]], slopes[row_of[size]] if self.gradient else 0.0
             if species in row_of:
                 row = row_of[species]
                 numbers[row] /= new

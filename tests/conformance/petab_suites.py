@@ -109,7 +109,8 @@ def benchmark(folder: Path) -> bool:
     q = np.clip(p + size * rng.normal(size=len(p)), low + 4e-2 * size, high - 4e-2 * size)
     v = 1e-2 * size * rng.choice([-1.0, 1.0], len(p))
     number = central(lambda r: objective(r).llh, q, v)
-    error = abs(objective(q, gradient=True).gradient @ v - number) / abs(number)
+    gradient = objective(q, gradient=True).gradient
+    error = abs(gradient @ v - number) / np.linalg.norm(gradient * v)
     print(
         f"petab-benchmark: {folder.name}: llh {here.llh:.4f}, of the published simulations {published:.4f}, "
         f"gradient off by {error:.0e}"
