@@ -1,0 +1,117 @@
+"""The PEtab benchmark collection: time of likelihood and gradient for every problem, and fits of four of them from many starts.
+
+    python benchmarks/bench_petab.py [--quick] [--fits]
+
+Times are medians of evaluations at the nominal parameters, in one process, without the first (which compiles). AMICI, where it is
+installed, evaluates the same problem in turns with ours; pyPESTO with AMICI and fides fits it. Where they are not, that is said.
+A fit counts as good where it ends within 0.05 of the likelihood of the published parameters, or better.
+"""
+
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from common import record, table
+
+from asnsim.errors import AsnsimError
+from asnsim.petab import Objective, fit_problem, read_problem
+from asnsim.solvers import NDF
+
+COLLECTION = Path(os.environ.get("ASNSIM_SHARED", Path(__file__).parents[2] / "shared")) / "conformance" / "petab-benchmark"
+FITTED = ("Boehm_JProteomeRes2014", "Crauste_CellSystems2017", "Fujita_SciSignal2010", "Bruno_JExpBot2016")
+
+
+def timed(call, rounds):
+    """Median time of calls, ms."""
+    times = []
+    for _ in range(rounds + 1):
+        begin = time.perf_counter()
+        call()
+        times.append(1e3 * (time.perf_counter() - begin))
+    return statistics.median(times[1:])
+
+
+def amici_gradient(path):
+    """A function that evaluates likelihood and gradient in AMICI, or why there is none."""
+    try:
+        import petab.v1 as petab
+        from amici.petab.petab_import import import_petab_problem
+        from amici.petab.simulations import simulate_petab
+    except ImportError as error:
+        return None, f"{error.name} is not installed"
+    problem = petab.Problem.from_yaml(str(path))
+    model = import_petab_problem(problem)
+    solver = model.getSolver()
+    solver.setSensitivityOrder(1)
+    solver.setRelativeTolerance(1e-8)
+    return lambda: simulate_petab(problem, model, solver), ""
+
+
+def evaluations(folders, rounds):
+    """One row per problem."""
+    rows = []
+    for folder in folders:
+        path = next(folder.glob("*.yaml"))
+        begin = time.perf_counter()
+        try:
+            objective = Objective(read_problem(path), NDF(rtol=1e-8))
+            first = objective()
+        except AsnsimError as error:
+            rows.append((folder.name, "", "", "", "", "", "", str(error)))
+            continue
+        ready = time.perf_counter() - begin
+        plain, slope = timed(objective, rounds), timed(lambda o=objective: o(gradient=True), rounds)
+        peer, why = amici_gradient(path)
+        ratio = f"{timed(peer, rounds) / slope:.2f}" if peer else why
+        n = len(objective.problem.estimated)
+        rows.append((folder.name, n, len(objective.plans), f"{first.llh:.3f}", f"{ready:.2f}", f"{plain:.1f}", f"{slope:.1f}", ratio))
+        print(*rows[-1], flush=True)
+    return rows
+
+
+def fits(starts):
+    """One row per problem that is fitted."""
+    rows = []
+    for name in FITTED:
+        folder = COLLECTION / name
+        if not folder.exists():
+            continue
+        path = next(folder.glob("*.yaml"))
+        published = -Objective(read_problem(path))().llh
+        begin = time.perf_counter()
+        result = fit_problem(path, starts, workers=min(2, os.cpu_count() or 1))
+        seconds = time.perf_counter() - begin
+        tight = -Objective(result.problem, NDF(rtol=1e-11))(np.array(result.best.p)).llh
+        reached = f"{result.reached(published)} of {starts}"
+        row = (name, f"{published:.4f}", f"{result.best.objective:.4f}", f"{tight:.4f}", reached, f"{seconds:.0f}")
+        rows.append(row)
+        print(*row, flush=True)
+    return rows
+
+
+def main(quick, fitted):
+    """Run, print and record."""
+    folders = sorted(path for path in COLLECTION.glob("*") if path.is_dir())
+    if not folders:
+        print(f"{COLLECTION} is absent; nothing to measure")
+        return
+    columns = ("problem", "estimated", "experiments", "llh", "first, s", "llh, ms", "gradient, ms", "AMICI's gradient over ours")
+    rows = evaluations(folders, 3 if quick else 15)
+    text = table(columns, rows)
+    print(text)
+    if not quick:
+        record("petab", {row[0]: dict(zip(columns[1:], row[1:], strict=True)) for row in rows}, text)
+    if fitted:
+        columns = ("problem", "published", "best", "best at rtol 1e-11", "starts that reach it", "s, 2 workers")
+        rows = fits(5 if quick else 50)
+        text = table(columns, rows)
+        print(text)
+        if not quick:
+            record("petab_fits", {row[0]: dict(zip(columns[1:], row[1:], strict=True)) for row in rows}, text)
+
+
+if __name__ == "__main__":
+    main("--quick" in sys.argv, "--fits" in sys.argv)
