@@ -67,7 +67,8 @@ def evaluations(folders, rounds):
         peer, why = amici_gradient(path)
         ratio = f"{timed(peer, rounds) / slope:.2f}" if peer else why
         n = len(objective.problem.estimated)
-        rows.append((folder.name, n, len(objective.plans), f"{first.llh:.3f}", f"{ready:.2f}", f"{plain:.1f}", f"{slope:.1f}", ratio))
+        figures = (f"{first.llh:.3f}", f"{ready:.2f}", f"{plain:.1f}", f"{slope:.1f}")
+        rows.append((folder.name, n, len(objective.plans), *figures, ratio))
         print(*rows[-1], flush=True)
     return rows
 
