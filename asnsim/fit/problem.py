@@ -13,6 +13,7 @@ from asnsim.delivery import END
 from asnsim.dosing import Regimen
 from asnsim.equations import build_equations
 from asnsim.errors import FitError, suggest
+from asnsim.fit.censoring import Whitening
 from asnsim.measurements import Measurements
 from asnsim.network import Network
 from asnsim.simulation import simulate
@@ -100,11 +101,15 @@ class FitProblem:
         Log-scale standard deviations of log-normal priors around the model's value; none by default.
     solver : NDF, optional
         Tolerances of the simulations.
+    censoring : {'M3', 'M1'}
+        What becomes of censored data, whose value is an upper limit: each counts by its probability
+        (`asnsim.fit.censoring`), or is left out.
 
     Raises
     ------
     FitError
-        If a name is unknown, an experiment has no data or data no experiment, or a free value is not positive.
+        If all data are censored, a name is unknown, an experiment has no data or data no experiment, or a free value is not
+        positive.
     """
 
     def __init__(
@@ -115,7 +120,9 @@ class FitProblem:
         bounds: Mapping[str, tuple[float, float]] | None = None,
         priors: Mapping[str, float] | None = None,
         solver: NDF | None = None,
+        censoring: str = "M3",
     ):
+        data = _uncensored(data, censoring)
         self.experiments, self.data, self.free = tuple(experiments), data, tuple(free)
         self.solver = solver or NDF(rtol=1e-7)
         self._check()
@@ -133,7 +140,7 @@ class FitProblem:
         #: What turns the data into canonical units, shape (n,).
         self.factors = self._conversion()
         self._rows = {e.name: np.flatnonzero((table["experiment"] == e.name).to_numpy()) for e in self.experiments}
-        self._whiten, self._logs = self._noise()
+        self._whiten, self._logs, self._whitening = self._noise()
 
     def _check(self) -> None:
         if not self.free:
@@ -152,10 +159,6 @@ class FitProblem:
             rows = self.data.table[self.data.table["experiment"] == experiment.name]
             if rows.empty:
                 raise FitError(f"experiment '{experiment.name}' has no data; add rows or leave it out")
-            if rows["censored"].any():
-                raise FitError(
-                    f"experiment '{experiment.name}' has censored values, which this fit does not take; select them away"
-                )
             system = build_equations(experiment.model)
             for measured in dict.fromkeys(rows["observable"]):
                 quantity = experiment.observable(measured).quantity
@@ -217,8 +220,8 @@ class FitProblem:
             factors[row] = given.factor
         return factors
 
-    def _noise(self) -> tuple[np.ndarray, np.ndarray]:
-        """Whitening matrix (n, n) of the errors, on the log scale where an observable asks for it, and those rows."""
+    def _noise(self) -> tuple[np.ndarray, np.ndarray, Whitening]:
+        """Whitening matrix (n, n) of the errors, on the log scale where an observable asks for it, those rows, and residuals."""
         table = self.data.table
         homes = {experiment.name: experiment for experiment in self.experiments}
         logs = np.array(
@@ -230,7 +233,8 @@ class FitProblem:
             raise FitError(f"measurement {row + 1} is {values[row]:g}, which has no logarithm; use the linear scale for it")
         scale = np.where(logs, 1 / np.where(logs, values, 1.0), 1.0) * self.factors
         covariance = self.data.covariance * np.outer(scale, scale)
-        return np.linalg.inv(np.linalg.cholesky(covariance)), logs
+        whitening = Whitening(covariance, table["censored"].to_numpy(bool))
+        return np.linalg.inv(np.linalg.cholesky(covariance)), logs, whitening
 
     @property
     def n(self) -> int:
@@ -301,10 +305,8 @@ class FitProblem:
         measured = self.measured
         safe = np.maximum(prediction.values, 1e-300)
         difference = np.where(self._logs, np.log(safe / np.where(self._logs, measured, 1.0)), prediction.values - measured)
-        residual = self._whiten @ difference
-        jacobian = None
-        if gradient:
-            jacobian = self._whiten @ (prediction.gradient / np.where(self._logs, safe, 1.0)[:, None])
+        slopes = prediction.gradient / np.where(self._logs, safe, 1.0)[:, None] if gradient else None
+        residual, jacobian = self._whitening(difference, slopes)
         widths = np.array([self.priors.get(name, np.inf) for name in self.free])
         has_prior = np.isfinite(widths)
         if has_prior.any():
@@ -312,6 +314,16 @@ class FitProblem:
             if gradient:
                 jacobian = np.vstack([jacobian, np.diag(1 / widths)[has_prior]])
         return residual, jacobian
+
+
+def _uncensored(data: Measurements, censoring: str) -> Measurements:
+    """The data that a fit takes."""
+    if censoring not in ("M1", "M3"):
+        raise FitError(f"the censoring is '{censoring}'; there are M3 (by probability) and M1 (left out)")
+    censored = data.table["censored"].to_numpy(bool)
+    if censored.size and censored.all():
+        raise FitError("all measurements are censored; a fit needs some that are not")
+    return data.select(~censored) if censoring == "M1" and censored.any() else data
 
 
 def _read(run: Trajectory, observable: Observable, time: float) -> tuple[float, np.ndarray]:

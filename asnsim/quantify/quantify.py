@@ -163,7 +163,9 @@ def _errors(
     terms += [SharedTerm(cause, group if cause == "stock" else everyone, loading) for cause, loading in causes.items()]
     sd = np.sqrt(independent + sum(term.loading**2 for term in terms))
     units = [scales[name].unit for name in table["sample"]]
-    return table.assign(concentration=x, value=value, unit=units, sd=sd, lower=lower, upper=upper), independent, tuple(terms)
+    found = {"concentration": x, "value": value, "unit": units, "sd": sd, "lower": lower, "upper": upper}
+    factors = [scales[name].factor for name in table["sample"]]  # `_judge` turns them into limits
+    return table.assign(**found, lloq=factors), independent, tuple(terms)
 
 
 def _quantile(confidence: float, df: float) -> float:
@@ -171,8 +173,9 @@ def _quantile(confidence: float, df: float) -> float:
     return float(t.ppf(level, max(df, 1.0))) if math.isfinite(df) else float(norm.ppf(level))
 
 
-def _judge(table: pd.DataFrame, method: Method) -> tuple[list, list[str]]:
-    checks, flags = [], pd.Series("", index=table.index)
+def _judge(table: pd.DataFrame, method: Method) -> tuple[list, list[str], np.ndarray]:
+    """Checks of the rules, flags of the rows, and each row's LLOQ in the unit of its value."""
+    checks, flags, limits = [], pd.Series("", index=table.index), pd.Series(math.nan, index=table.index)
     for name, rows in table.groupby("analyte", sort=False):
         usable = rows[np.isfinite(rows["concentration"])]
         standards, qcs = (
@@ -187,11 +190,12 @@ def _judge(table: pd.DataFrame, method: Method) -> tuple[list, list[str]]:
             checks += found
         if len(qcs) and not method.lines:
             checks += check_qcs(name, qcs, method.rules)
+        limits[rows.index] = lloq * rows["lloq"]
         for index, row_flags in zip(rows.index, flag_rows(rows, lloq, uloq, carried, method.rules), strict=True):
             if method.lines and rows.loc[index, "concentration"] < 0:
                 row_flags.append("below the line's intercept")
             flags[index] = "; ".join(row_flags)
-    return checks, flags.tolist()
+    return checks, flags.tolist(), limits.to_numpy()
 
 
 def quantify(
@@ -243,7 +247,8 @@ def quantify(
     lines, uncalibrated = _lines(table, batch.name, method)
     scales, unscaled = _scales(samples, method, unit)
     table, independent, shared = _errors(table, scales, method, lines, confidence)
-    checks, flags = _judge(table, method)
+    checks, flags, limits = _judge(table, method)
+    table["lloq"] = limits
     odd = odd_replicates(table, independent, shared, method.rules)
     table["flags"] = ["; ".join(filter(None, (flag, more))) for flag, more in zip(flags, odd, strict=True)]
     notes = [f"note: not quantified: {reason}" for reason in (*uncalibrated, *unscaled[:3])]

@@ -49,7 +49,7 @@ class Quantification:
     table : pandas.DataFrame
         One row per sample and analyte: sample, sample_type, inj_number, dilution_factor, experiment, time_h, matrix, replicate,
         level, analyte, nominal, area, area_sd, is_area, ratio, ratio_sd, ion_ratio, ion_ratio_sd, rt_s, found, saturated,
-        concentration (on the calibrators' scale), value, unit, sd, lower, upper, flags.
+        concentration (on the calibrators' scale), value, unit, sd, lower, upper, lloq (in the unit of value), flags.
     calibration : mapping of str to Line
         Per analyte.
     checks : tuple of Check
@@ -143,7 +143,8 @@ class Quantification:
         experiment : str, optional
             Only this experiment.
         censor : bool
-            Mark results below the LLOQ as upper limits; by default they stay plain numbers with their own error.
+            Give results below the LLOQ as censored: their value is the LLOQ, their sd their own; by default they stay plain
+            numbers with their own error.
 
         Raises
         ------
@@ -165,17 +166,18 @@ class Quantification:
             f"{analyte}_{SUFFIX[matrix]}" if matrix else analyte
             for analyte, matrix in zip(chosen["analyte"], chosen["matrix"], strict=True)
         ]
+        below = censor & chosen["flags"].str.contains("below LLOQ").to_numpy() & np.isfinite(chosen["lloq"].to_numpy())
         frame = pd.DataFrame(
             {
                 "experiment": chosen["experiment"].to_numpy(),
                 "time": chosen["time_h"].to_numpy(),
                 "observable": names,
-                "value": chosen["value"].to_numpy(),
+                "value": np.where(below, chosen["lloq"], chosen["value"]),
                 "unit": chosen["unit"].to_numpy(),
                 "sd": np.sqrt(np.diag(covariance)),
                 "batch": self.batch,
                 "replicate": chosen["replicate"].to_numpy(),
-                "censored": censor & chosen["flags"].str.contains("below LLOQ").to_numpy(),
+                "censored": below,
             },
             columns=list(COLUMNS),
         )
