@@ -256,7 +256,8 @@ def test_help_of_every_command():
     names = [info.callback.__name__ for info in cli.app.registered_commands]
     assert names == [
         "models", "show", "validate", "calibrate", "export", "dose", "events", "population", "regimen", "forecast",
-        "measure", "quantify", "validate_method", "plan", "transitions", "simulate", "fit", "crosscheck", "demo",
+        "measure", "quantify", "validate_method", "plan", "transitions", "petab", "simulate", "fit", "crosscheck",
+        "demo",
     ]  # fmt: skip
     for name in names:
         assert name.replace("_", "-") in result.stdout

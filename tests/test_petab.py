@@ -16,11 +16,11 @@ from scipy.integrate import quad
 
 from asnsim.cli import main
 from asnsim.derivatives import derivatives
-from asnsim.errors import AsnsimError, DataError, FitError, ModelError, UnsupportedFeatureError
+from asnsim.errors import AsnsimError, DataError, FitError, MissingExtraError, ModelError, UnsupportedFeatureError
 from asnsim.expressions import Graph
 from asnsim.formulas import as_number, parse_formula
 from asnsim.io.sbml_reader import read_sbml
-from asnsim.petab import Objective, fit_problem, read_problem
+from asnsim.petab import Objective, fit_problem, read_problem, to_pypesto
 from asnsim.petab.priors import PRIORS, make_prior
 from asnsim.plots_petab import plot_residuals, plot_waterfall
 from asnsim.solvers import NDF
@@ -472,6 +472,15 @@ def test_models_that_cannot_be_read(tmp_path, model, error, words):
         read_sbml(tmp_path / "model.xml")
 
 
+def test_reading_after_tellurium(tmp_path):
+    """Its libSEDML takes over the classes of libSBML's mathematics."""
+    import tellurium
+
+    assert tellurium
+    (tmp_path / "model.xml").write_text(decay_model())
+    assert read_sbml(tmp_path / "model.xml").network.states == ("A", "B")
+
+
 def test_names_the_engine_keeps_for_itself(tmp_path):
     model = sbml(rules=rate_rule("exp", apply("minus", ci("time"))), parameters=[("exp", 2), ("time", 3)])
     (tmp_path / "model.xml").write_text(model)
@@ -528,6 +537,26 @@ def test_a_start_that_cannot_be_integrated_leaves_the_others(tmp_path):
     path = write_second(tmp_path, model, *common, ["k\t0\t0.1\t0.05\ttrue"], ["o\tx\t0.1\tnormal"])
     with pytest.raises(FitError, match=r"no start could be integrated; the first ended with: no point of 50 could be integrated"):
         fit_problem(path, starts=2)
+
+
+def test_pypesto_sees_the_same_objective(tmp_path):
+    objective = Objective(read_problem(write_first(tmp_path)))
+    try:
+        import pypesto.optimize
+    except ImportError:
+        with pytest.raises(MissingExtraError, match=r"asnsim\[pypesto\]"):
+            to_pypesto(objective)
+        return
+    problem = to_pypesto(objective)
+    p = objective.problem.nominal() + 0.05
+    value, slope, information = objective.posterior(p)
+    answer = problem.objective(p, sensi_orders=(0, 1, 2), return_dict=True)
+    assert answer["fval"] == -value
+    assert np.array_equal(answer["grad"], -slope)
+    assert np.array_equal(answer["hess"], information)
+    result = pypesto.optimize.minimize(problem, n_starts=4, progress_bar=False)
+    ours = fit_problem(tmp_path / "problem.yaml", starts=4).best.objective
+    assert result.optimize_result.fval[0] == pytest.approx(ours, abs=1e-3)
 
 
 def test_bounds_must_be_finite_for_many_starts(tmp_path):

@@ -80,6 +80,8 @@ def read_sbml(source: str | Path) -> ForeignModel:
     text = path.read_bytes().decode("utf-8", errors="replace")
     if "<!ENTITY" in text:
         raise ModelError(f"{path}: the document declares entities, which are not read")
+    # libSEDML, which tellurium imports, gives libSBML's trees a class of its own that cannot read them; this takes them back
+    libsbml._libsbml.ASTNode_swigregister(libsbml.ASTNode)
     document = libsbml.readSBMLFromString(text)
     fatal = [document.getError(i) for i in range(document.getNumErrors())]
     fatal = [error for error in fatal if error.getSeverity() >= libsbml.LIBSBML_SEV_ERROR]
