@@ -66,23 +66,24 @@ def petab(
 
 
 def _table(columns, rows, csv: Path | None, title: str = "") -> None:
-    show_table(columns, [[float(v) if not isinstance(v, str) else v for v in row] for row in rows], title)
-    if csv:
+    if csv:  # files first: a reader of the table may leave
         from asnsim.tables import write_table
 
-        wrote(write_table(csv, columns, rows))
+        write_table(csv, columns, rows)
+    show_table(columns, [[float(v) if not isinstance(v, str) else v for v in row] for row in rows], title)
+    wrote(csv)
 
 
 def _show_simulation(task, result, csv: Path | None, figure: Path | None) -> None:
     data = task.measurements
     known = (data[column] for column in ("observable", "experiment", "time", "measurement"))
     rows = list(zip(*known, result.simulation, result.noise, result.residuals, strict=True))
-    _table(("observable", "experiment", "time", "measurement", "simulation", "noise", "residual"), rows, csv)
     if figure:
         from asnsim.plots_petab import plot_residuals
 
         plot_residuals(task, result, figure)
-        wrote(figure)
+    _table(("observable", "experiment", "time", "measurement", "simulation", "noise", "residual"), rows, csv)
+    wrote(figure)
 
 
 def _fit(problem: Path, starts: int, seed: int, workers: int, history, csv: Path | None, figure: Path | None) -> None:
@@ -92,15 +93,16 @@ def _fit(problem: Path, starts: int, seed: int, workers: int, history, csv: Path
     with progress_bar("fitting") as progress:
         result = fit_problem(problem, starts, seed, workers, history=history, progress=progress)
     table = result.table()
+    if csv:
+        write_table(csv, list(table.columns), table.astype(object).to_numpy().tolist())
+    if figure:
+        from asnsim.plots_petab import plot_waterfall
+
+        plot_waterfall(result, figure)
     columns = ["start", "objective", "nfev", "seconds", "message"]
     shown = table[columns].head(10).astype(object).to_numpy().tolist()
     words = f"{len(result.starts)} starts; {result.agreeing} found the best objective, {result.best.objective:.8g}"
     show_table(columns, shown, words)
     show_table(("parameter", "estimate"), list(result.values().items()), "estimates, on linear scale")
-    if csv:
-        wrote(write_table(csv, list(table.columns), table.astype(object).to_numpy().tolist()))
-    if figure:
-        from asnsim.plots_petab import plot_waterfall
-
-        plot_waterfall(result, figure)
-        wrote(figure)
+    wrote(csv)
+    wrote(figure)
