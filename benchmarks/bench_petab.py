@@ -1,10 +1,10 @@
 """The PEtab benchmark collection: time of likelihood and gradient for every problem, and fits of four of them from many starts.
 
-    python benchmarks/bench_petab.py [--quick] [--fits]
+    python benchmarks/bench_petab.py [--quick] [--alone] [--fits]
 
-Times are medians of evaluations at the nominal parameters, in one process, without the first (which compiles). AMICI, where it is
-installed, evaluates the same problem in turns with ours; pyPESTO with AMICI and fides fits it. Where they are not, that is said.
-A fit counts as good where it ends within 0.05 of the likelihood of the published parameters, or better.
+Times are medians of evaluations at the nominal parameters, in one process, without the first (which compiles). AMICI (``make
+bench-peers``) evaluates likelihood and forward gradient of the same problem, rtol 1e-8 too, in turns with ours, its data and mapping
+kept between calls; the difference of gradients is relative to the largest entry. ``--alone`` leaves it out. A fit counts as good where it ends within 0.05 of the likelihood of the published parameters, or better.
 """
 
 import os
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from common import record, table
+from peers.client import PetabPeer
 
 from asnsim.errors import AsnsimError
 from asnsim.petab import Objective, fit_problem, read_problem
@@ -34,23 +35,27 @@ def timed(call, rounds):
     return statistics.median(times[1:])
 
 
-def amici_gradient(path):
-    """A function that evaluates likelihood and gradient in AMICI, or why there is none."""
+def beside_amici(path, objective, rounds):
+    """AMICI's evaluations in turns with ours: median ms of ours and of its call and core, and largest relative differences."""
+    peer = PetabPeer(path)
     try:
-        import petab.v1 as petab
-        from amici.petab.petab_import import import_petab_problem
-        from amici.petab.simulations import simulate_petab
-    except ImportError as error:
-        return None, f"{error.name} is not installed"
-    problem = petab.Problem.from_yaml(str(path))
-    model = import_petab_problem(problem)
-    solver = model.getSolver()
-    solver.setSensitivityOrder(1)
-    solver.setRelativeTolerance(1e-8)
-    return lambda: simulate_petab(problem, model, solver), ""
+        ours, calls, cores = [], [], []
+        for _ in range(rounds + 1):
+            answer = peer.evaluate()
+            begin = time.perf_counter()
+            mine = objective(gradient=True)
+            ours.append(1e3 * (time.perf_counter() - begin))
+            calls.append(answer["ms"])
+            cores.append(answer["cpu_ms"])
+        theirs = np.array([answer["sllh"].get(name, np.nan) for name in objective.problem.estimated])
+        gap = np.nanmax(np.abs(theirs - mine.gradient)) / max(np.nanmax(np.abs(theirs)), 1e-300)
+        off = abs(answer["llh"] - mine.llh) / abs(answer["llh"])
+        return *(statistics.median(times[1:]) for times in (ours, calls, cores)), off, gap, peer.seconds
+    finally:
+        peer.close()
 
 
-def evaluations(folders, rounds):
+def evaluations(folders, rounds, alone):
     """One row per problem."""
     rows = []
     for folder in folders:
@@ -60,15 +65,19 @@ def evaluations(folders, rounds):
             objective = Objective(read_problem(path), NDF(rtol=1e-8))
             first = objective()
         except AsnsimError as error:
-            rows.append((folder.name, "", "", "", "", "", "", str(error)))
+            rows.append((folder.name, *[""] * 5, str(error), *[""] * 4))
             continue
         ready = time.perf_counter() - begin
         plain, slope = timed(objective, rounds), timed(lambda o=objective: o(gradient=True), rounds)
-        peer, why = amici_gradient(path)
-        ratio = f"{timed(peer, rounds) / slope:.2f}" if peer else why
-        n = len(objective.problem.estimated)
+        peer = ("", "", "", "", "")
+        if not alone:
+            try:
+                ours, call, core, off, gap, seconds = beside_amici(path, objective, rounds)
+                peer = (f"{call / ours:.1f}", f"{core / ours:.1f}", f"{off:.0e}", f"{gap:.0e}", f"{seconds:.0f}")
+            except RuntimeError as error:
+                peer = (str(error)[:60], "", "", "", "")
         figures = (f"{first.llh:.3f}", f"{ready:.2f}", f"{plain:.1f}", f"{slope:.1f}")
-        rows.append((folder.name, n, len(objective.plans), *figures, ratio))
+        rows.append((folder.name, len(objective.problem.estimated), len(objective.plans), *figures, *peer))
         print(*rows[-1], flush=True)
     return rows
 
@@ -99,8 +108,9 @@ def main(quick, fitted):
     if not folders:
         print(f"{COLLECTION} is absent; nothing to measure")
         return
-    columns = ("problem", "estimated", "experiments", "llh", "first, s", "llh, ms", "gradient, ms", "AMICI's gradient over ours")
-    rows = evaluations(folders, 3 if quick else 15)
+    columns = ("problem", "estimated", "experiments", "llh", "first, s", "llh, ms", "gradient, ms")
+    columns += ("AMICI's call over ours", "its C++ alone over ours", "llh differs by", "gradient differs by", "AMICI builds, s")
+    rows = evaluations(folders, 3 if quick else 7, "--alone" in sys.argv)
     text = table(columns, rows)
     print(text)
     if not quick:

@@ -15,6 +15,51 @@ HERE = Path(__file__).parent
 PYTHON = HERE / ".venv" / "bin" / "python"
 
 
+class PetabPeer:
+    """AMICI on a PEtab problem: one evaluation of likelihood and gradient at a time.
+
+    Parameters
+    ----------
+    problem : Path
+        YAML file.
+
+    Raises
+    ------
+    RuntimeError
+        If AMICI is not installed or cannot import the problem.
+    """
+
+    def __init__(self, problem: Path):
+        if not PYTHON.exists():
+            raise RuntimeError("not installed: run make bench-peers")
+        self._folder = tempfile.TemporaryDirectory()
+        folder = Path(self._folder.name)
+        self._log = (folder / "log").open("w+")
+        command = [PYTHON, HERE / "petab_runner.py", problem, folder / "model"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True)
+        self.seconds = self._answer()["seconds"]
+
+    def _answer(self) -> dict:
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                return json.loads(line)
+        self._log.seek(0)
+        raise RuntimeError(f"AMICI gave up: {(self._log.read().strip().splitlines() or ['it ended'])[-1]}")
+
+    def evaluate(self) -> dict:
+        """Evaluate once: ``llh``, ``sllh`` by parameter, ``ms`` of the call and ``cpu_ms`` inside of C++."""
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def close(self) -> None:
+        """End the other program."""
+        self._process.kill()
+        self._process.wait()
+        self._log.close()
+        self._folder.cleanup()
+
+
 class Peer:
     """A model in another program.
 
