@@ -2,9 +2,9 @@
 
     python benchmarks/bench_coverage.py [--quick] [teaching] [cell]
 
-Each data set: simulate, measure with every artefact of the bench (three replicates), quantify blind, fit from wrong numbers, profile
-every parameter at 95 %. The control repeats it with the errors that results share (curve, stocks, recovery, cell volume) counted as
-each result's own; its intervals must fail. A data set whose fit or profile fails counts as not covered.
+Each data set: simulate, measure with every artefact of the bench (three replicates), quantify blind, fit from wrong numbers,
+profile every parameter at 95 %. The control repeats it with the errors that results share (curve, stocks, recovery, cell volume)
+counted as each result's own; its intervals must fail. A data set whose fit or profile fails counts as not covered.
 """
 
 import multiprocessing

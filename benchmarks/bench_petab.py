@@ -3,8 +3,9 @@
     python benchmarks/bench_petab.py [--quick] [--alone] [--fits]
 
 Times are medians of evaluations at the nominal parameters, in one process, without the first (which compiles). AMICI (``make
-bench-peers``) evaluates likelihood and forward gradient of the same problem, rtol 1e-8 too, in turns with ours, its data and mapping
-kept between calls; the difference of gradients is relative to the largest entry. ``--alone`` leaves it out. A fit counts as good where it ends within 0.05 of the likelihood of the published parameters, or better.
+bench-peers``) evaluates likelihood and forward gradient of the same problem, rtol 1e-8 too, in turns with ours, its data and
+mapping kept between calls; the difference of gradients is relative to the largest entry. ``--alone`` leaves it out. A fit counts
+as good where it ends within 0.05 of the likelihood of the published parameters, or better.
 """
 
 import os
