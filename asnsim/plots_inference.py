@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from scipy.stats import chi2
 
 from asnsim.errors import DataError, FitError, suggest
 from asnsim.plots import OKABE_ITO, dress, finish
 
-__all__ = ["plot_corner", "plot_predictive", "plot_profiles"]
+__all__ = ["plot_corner", "plot_predictive", "plot_profiles", "plot_surface"]
 
 _INK, _FAINT = "#333333", "#B8B8B8"
 #: Parameters and points that a corner plot can still show.
@@ -60,6 +61,41 @@ def plot_profiles(profiles: Sequence, path: str | Path | None = None) -> Figure:
         axes.set_xlabel(f"{one.name}{unit}\n" + "\n".join(textwrap.wrap(words, 46)), fontsize=8, color=_INK)
     for axes in grid[len(profiles) :]:
         axes.set_axis_off()
+    return finish(figure, path)
+
+
+def plot_surface(surface, path: str | Path | None = None) -> Figure:
+    """Draw the profile of two parameters: joint regions of confidence, the quadratic approximation, and the estimate.
+
+    Parameters
+    ----------
+    surface : Surface
+        Read: ``names``, ``units``, ``x``, ``y``, ``delta``, ``best``, ``covariance``.
+    path : str or Path, optional
+        Where to write the figure.
+    """
+    figure = Figure(figsize=(5.6, 4.6), layout="constrained")
+    axes = figure.subplots()
+    dress(axes, "what both can be, everything else fitted again")
+    levels = [0.0, *chi2.ppf((0.68, 0.95, 0.99), 2)]
+    delta = np.minimum(np.where(np.isfinite(surface.delta), np.maximum(surface.delta, 0.0), np.inf), 2.0 * levels[-1]).T
+    axes.contourf(surface.x, surface.y, delta, levels, colors=["#3B7CB8", "#8DB9DC", "#D3E4F2"])
+    lines = axes.contour(surface.x, surface.y, delta, levels[1:], colors=_INK, linewidths=0.8)
+    axes.clabel(lines, fmt=dict(zip(levels[1:], ("68 %", "95 %", "99 %"), strict=True)), fontsize=7)
+    if np.all(np.isfinite(surface.covariance)) and np.linalg.eigvalsh(surface.covariance)[0] > 0:
+        angle = np.linspace(0.0, 2.0 * np.pi, 200)
+        circle = np.sqrt(levels[2]) * np.array([np.cos(angle), np.sin(angle)])
+        ellipse = np.exp(np.log(surface.best)[:, None] + np.linalg.cholesky(surface.covariance) @ circle)
+        axes.plot(*ellipse, "--", color=OKABE_ITO[1], linewidth=1.2, label="95 % by the quadratic approximation")
+    axes.plot(*surface.best, "+", color=_INK, markersize=9, label="best fit")
+    for axis, values in (("x", surface.x), ("y", surface.y)):
+        if values.max() > 30.0 * values.min() > 0:
+            getattr(axes, f"set_{axis}scale")("log")
+    axes.set_xlim(surface.x[0], surface.x[-1])
+    axes.set_ylim(surface.y[0], surface.y[-1])
+    for setter, name, unit in zip((axes.set_xlabel, axes.set_ylabel), surface.names, surface.units, strict=True):
+        setter(f"{name} [{unit}]" if unit not in ("", "1") else name)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=7, frameon=False)
     return finish(figure, path)
 
 

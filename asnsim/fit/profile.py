@@ -142,7 +142,7 @@ class _Walk:
         bound = self.high[self.k] if self.sign > 0 else self.low[self.k]
         for _ in range(most):
             left = self.sign * (bound - here[self.k])
-            if left < 1e-9:
+            if left < 2.0 * _SMALLEST:
                 return _Side(side.points, side.deltas, np.nan, "bound")
             found = self._advance(here, delta, min(self.step, left))
             if found is None:
@@ -179,26 +179,8 @@ class _Walk:
 
     def _corrected(self, guess: np.ndarray) -> tuple[np.ndarray, float]:
         """The rest fitted again; the point and its delta, infinite if it cannot be simulated."""
-        residual = self.evaluate(guess)[0]
-        if residual[0] == FAILED:
-            return guess, np.inf
-        if not self.rest.size:
-            return guess, float(residual @ residual) - self.cost
-
-        def full(rest: np.ndarray) -> np.ndarray:
-            point = guess.copy()
-            point[self.rest] = rest
-            return point
-
-        low, high = self.low[self.rest], self.high[self.rest]
-        margin = 1e-10 * (high - low)
-        answer = scipy.optimize.least_squares(
-            lambda rest: self.evaluate(full(rest))[0],
-            np.clip(guess[self.rest], low + margin, high - margin),
-            jac=lambda rest: self.evaluate(full(rest))[1][:, self.rest],
-            bounds=(low, high), xtol=1e-6, ftol=1e-7, gtol=1e-6, max_nfev=25,
-        )  # fmt: skip
-        return full(answer.x), 2.0 * float(answer.cost) - self.cost
+        point, cost = refitted(self.evaluate, guess, self.rest, self.low, self.high)
+        return point, cost - self.cost
 
     def _crossing(self, inner: np.ndarray, below: float, outer: np.ndarray, above: float) -> float:
         """Log of the value at the threshold: delta is nearly a parabola, so its root is nearly a line; two refinements."""
@@ -214,6 +196,49 @@ class _Walk:
                 outer, above = point, reached
         roots = np.sqrt(np.maximum([below, above, self.threshold], 0.0))
         return float(inner[self.k] + (roots[2] - roots[0]) / max(roots[1] - roots[0], 1e-12) * (outer[self.k] - inner[self.k]))
+
+
+def refitted(
+    evaluate: Evaluator, guess: np.ndarray, rest: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Fit some parameters again while the others stay.
+
+    Parameters
+    ----------
+    evaluate : Evaluator
+    guess : ndarray, shape (n_p,)
+        Logarithms of all parameters.
+    rest : ndarray of int
+        Which may move.
+    low, high : ndarray, shape (n_p,)
+        Bounds, as logarithms.
+
+    Returns
+    -------
+    ndarray, shape (n_p,)
+        The point.
+    float
+        Sum of squared residuals there; infinite if the guess cannot be simulated.
+    """
+    residual = evaluate(guess)[0]
+    if residual[0] == FAILED:
+        return guess, np.inf
+    if not rest.size:
+        return guess, float(residual @ residual)
+
+    def full(values: np.ndarray) -> np.ndarray:
+        point = guess.copy()
+        point[rest] = values
+        return point
+
+    margin = 1e-10 * (high - low)[rest]
+    answer = scipy.optimize.least_squares(
+        lambda values: evaluate(full(values))[0],
+        np.clip(guess[rest], low[rest] + margin, high[rest] - margin),
+        jac=lambda values: evaluate(full(values))[1][:, rest],
+        bounds=(low[rest], high[rest]), xtol=1e-6, ftol=1e-7, gtol=1e-6, max_nfev=25,
+    )  # fmt: skip
+    return full(answer.x), 2.0 * float(answer.cost)
 
 
 def _joined(problem: FitProblem, result: FitResult, k: int, sides: list[_Side], threshold: float) -> Profile:
@@ -240,11 +265,11 @@ def _verdict(problem: FitProblem, k: int, sides: list[_Side], path: np.ndarray, 
     span = f"from {np.exp(path[:, k].min()):.3g} to {np.exp(path[:, k].max()):.3g}"
     if moved[k] > 0.2 and np.abs(delta).max() < _FLAT:
         return f"structurally not identifiable: the fit is the same {span}{along}"
-    parts = []
+    parts, estimate = [], np.exp(path[len(sides[0].points), k])
     for side, word in zip(sides, ("downwards", "upwards"), strict=True):
         if side.end == "crossed":
             continue
-        last, value = (side.deltas[-1], np.exp(side.points[-1][k])) if side.points else (0.0, np.exp(path[0, k]))
+        last, value = (side.deltas[-1], np.exp(side.points[-1][k])) if side.points else (0.0, estimate)
         why = {
             "bound": f"at its bound {value:.3g} the fit is only {last:.2g} worse",
             "steps": f"at {value:.3g}, where the steps ran out, the fit is {last:.2g} worse",
