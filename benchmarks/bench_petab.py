@@ -1,10 +1,10 @@
 """The PEtab benchmark collection: time of likelihood and gradient for every problem, and fits of four of them from many starts.
 
-    python benchmarks/bench_petab.py [--quick] [--alone] [--fits]
+    python benchmarks/bench_petab.py [--quick] [--alone | --fits]
 
 Times are medians of evaluations at the nominal parameters, in one process, without the first (which compiles). AMICI (``make
 bench-peers``) evaluates likelihood and forward gradient of the same problem, rtol 1e-8 too, in turns with ours, its data and
-mapping kept between calls; the difference of gradients is relative to the largest entry. ``--alone`` leaves it out. A fit counts
+mapping kept between calls; the difference of gradients is relative to the largest entry. ``--alone`` leaves it out; ``--fits`` only fits. A fit counts
 as good where it ends within 0.05 of the likelihood of the published parameters, or better.
 """
 
@@ -109,14 +109,15 @@ def main(quick, fitted):
     if not folders:
         print(f"{COLLECTION} is absent; nothing to measure")
         return
-    columns = ("problem", "estimated", "experiments", "llh", "first, s", "llh, ms", "gradient, ms")
-    columns += ("AMICI's call over ours", "its C++ alone over ours", "llh differs by", "gradient differs by", "AMICI builds, s")
-    rows = evaluations(folders, 3 if quick else 7, "--alone" in sys.argv)
-    text = table(columns, rows)
-    print(text)
-    if not quick:
-        record("petab", {row[0]: dict(zip(columns[1:], row[1:], strict=True)) for row in rows}, text)
-    if fitted:
+    if not fitted:
+        columns = ("problem", "estimated", "experiments", "llh", "first, s", "llh, ms", "gradient, ms")
+        columns += ("AMICI's call over ours", "its C++ alone over ours", "llh differs by", "gradient differs by", "AMICI builds, s")
+        rows = evaluations(folders, 3 if quick else 7, "--alone" in sys.argv)
+        text = table(columns, rows)
+        print(text)
+        if not quick:
+            record("petab", {row[0]: dict(zip(columns[1:], row[1:], strict=True)) for row in rows}, text)
+    else:
         columns = ("problem", "published", "best", "best at rtol 1e-11", "starts that reach it", "s, 2 workers")
         rows = fits(5 if quick else 50)
         text = table(columns, rows)

@@ -127,6 +127,8 @@ class _Reader:
         return own
 
     def _is_amount(self, one) -> bool:
+        if one.getCompartment() not in self.compartments:
+            raise ModelError(f"{self.where}: species '{one.getId()}' lies in '{one.getCompartment()}', which is no compartment")
         flat = self.compartments[one.getCompartment()].getSpatialDimensions() == 0
         return one.getHasOnlySubstanceUnits() or flat
 
@@ -219,6 +221,8 @@ class _Reader:
         for sign, side in ((-1.0, one.getListOfReactants()), (1.0, one.getListOfProducts())):
             for reference in _all(side):
                 name = reference.getSpecies()
+                if name not in self.species:
+                    raise ModelError(f"{self.where}: {where} turns over '{name}', which is no species of the model")
                 if not self.species[name].getBoundaryCondition() and not self.species[name].getConstant():
                     net[name] = net.get(name, 0.0) + sign * self._stoichiometry(reference, where)
         left, right = ([f"{abs(n)!r} {self.ids[s]}" for s, n in net.items() if n * sign > 0] for sign in (-1, 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -125,6 +125,8 @@ class Objective:
             If a noise is not positive.
         """
         p = self.problem.nominal() if p is None else np.asarray(p, dtype=float)
+        if gradient and not len(p):
+            return replace(self(p), gradient=np.zeros(0), information=np.zeros((0, 0)))
         values, slopes = self.values(p)
         n = len(self.data)
         y, sigma = np.zeros(n), np.zeros(n)

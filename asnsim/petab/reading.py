@@ -72,7 +72,18 @@ class _Files:
 
     def listed(self, part: Mapping, key: str) -> list[str]:
         value = part.get(key) or []
-        return [value] if isinstance(value, str) else list(value)
+        found = value if isinstance(value, list) else [value]
+        for one in found:
+            if not isinstance(one, str):
+                raise DataError(f"{self.path}: {key} holds {one!r:.60}, which is not the name of a file")
+        return found
+
+    def parts(self, value: object, key: str) -> dict:
+        """A mapping of the YAML file, checked to be one of mappings."""
+        value = value or {}
+        if not isinstance(value, dict) or not all(isinstance(one, dict) for one in value.values()):
+            raise DataError(f"{self.path}: {key} is not a list of named entries, each with language and location")
+        return value
 
     def table(self, part: Mapping, key: str, index: str | None, needed: tuple[str, ...] = ()) -> pd.DataFrame:
         """All tables of one kind, one under the other, all cells as text; empty text where a cell is."""
@@ -85,6 +96,8 @@ class _Files:
                 raise DataError(f"{self.path}: its file {name} is missing") from None
             except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
                 raise DataError(f"{file}: not a table of tab-separated columns: {error}") from None
+            if not isinstance(frame.index, pd.RangeIndex):
+                raise DataError(f"{file}: a row has more cells than the first line has names")
             frame = frame.rename(columns=str.strip).map(str.strip)
             frame = frame[(frame != "").any(axis=1)]
             for column in ((index,) if index else ()) + needed:
@@ -247,9 +260,10 @@ class _First(_Files):
         if not isinstance(problems, list) or len(problems) != 1:
             raise UnsupportedFeatureError(f"{self.path}: a file with {len(problems or [])} problems is not supported; give one")
         files = problems[0]
-        sbml = self.listed(files, "sbml_files") or [
-            one["location"] for one in (files.get("model_files") or {}).values() if one.get("language") == "sbml"
-        ]
+        if not isinstance(files, dict):
+            raise DataError(f"{self.path}: the problem is {files!r:.60}, not a list of files")
+        models = self.parts(files.get("model_files"), "model_files").values()
+        sbml = self.listed(files, "sbml_files") or [str(one.get("location")) for one in models if one.get("language") == "sbml"]
         if len(sbml) != 1:
             raise UnsupportedFeatureError(f"{self.path}: a problem with {len(sbml)} SBML models is not supported; give one")
         self.read_model(sbml[0])
@@ -316,7 +330,7 @@ class _Second(_Files):
     version = 2
 
     def read(self) -> PetabProblem:
-        models = self.content.get("model_files") or {}
+        models = self.parts(self.content.get("model_files"), "model_files")
         if len(models) != 1:
             raise UnsupportedFeatureError(f"{self.path}: a problem with {len(models)} models is not supported; give one")
         (one,) = models.values()
@@ -325,7 +339,7 @@ class _Second(_Files):
         if self.content.get("extensions"):
             name = next(iter(self.content["extensions"]))
             raise UnsupportedFeatureError(f"{self.path}: the extension '{name}' is not supported")
-        self.read_model(one["location"])
+        self.read_model(str(one.get("location")))
         self.read_parameters(self.content, "parameter_files")
         mapping = self.table(self.content, "mapping_files", "petabEntityId", ("modelEntityId",))
         for row in mapping.to_dict("records"):
