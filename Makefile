@@ -50,6 +50,9 @@ bench: $(STAMP) ## coverage of fitted kinetics; speed against every peer that is
 	$(BIN)/python benchmarks/bench_ensemble.py
 	$(BIN)/python benchmarks/bench_population.py
 	$(BIN)/python benchmarks/bench_compile.py
+	$(BIN)/python benchmarks/bench_petab.py
+	$(BIN)/python benchmarks/bench_petab.py --fits
+	$(BIN)/python benchmarks/bench_coverage.py
 
 bench-peers: $(STAMP) ## install AMICI, COPASI and numbalsoda beside the environment, for make bench; says what could not be
 	$(BIN)/python benchmarks/peers/install.py

@@ -4,8 +4,8 @@
 
 Times are medians of evaluations at the nominal parameters, in one process, without the first (which compiles). AMICI (``make
 bench-peers``) evaluates likelihood and forward gradient of the same problem, rtol 1e-8 too, in turns with ours, its data and
-mapping kept between calls; the difference of gradients is relative to the largest entry. ``--alone`` leaves it out; ``--fits`` only fits. A fit counts
-as good where it ends within 0.05 of the likelihood of the published parameters, or better.
+mapping kept between calls; the difference of gradients is relative to the largest entry. ``--alone`` leaves it out; ``--fits``
+only fits. A fit counts as good where it ends within 0.05 of the likelihood of the published parameters, or better.
 """
 
 import os
@@ -111,7 +111,8 @@ def main(quick, fitted):
         return
     if not fitted:
         columns = ("problem", "estimated", "experiments", "llh", "first, s", "llh, ms", "gradient, ms")
-        columns += ("AMICI's call over ours", "its C++ alone over ours", "llh differs by", "gradient differs by", "AMICI builds, s")
+        columns += ("AMICI's call over ours", "its C++ alone over ours", "llh differs by", "gradient differs by")
+        columns += ("AMICI builds, s",)
         rows = evaluations(folders, 3 if quick else 7, "--alone" in sys.argv)
         text = table(columns, rows)
         print(text)

@@ -403,6 +403,8 @@ FAULTS = {
     "broken formula": (changed("observables", 1, "scale * A", "scale * * A"), "is not a formula"),
     "unknown noise": (changed("observables", 1, "normal", "cauchy"), "noise 'cauchy' on scale 'lin' is not known"),
     "missing override": (changed("measurements", 4, "\t0.1\t0.5", "\t\t0.5"), "gives 0 values where 'b' asks for 1"),
+    "ragged row": (changed("measurements", 2, "4.7", "4.7\t3\t3\t3"), "not a table of tab-separated columns"),
+    "short head": (changed("measurements", 0, "\tnoiseParameters", ""), "a row has more cells than the first line has names"),
     "logarithm of data": (
         {"observables": [TABLES["observables"][0], "a\tA\tsd\tlog\tnormal", TABLES["observables"][2]],
          "measurements": [TABLES["measurements"][0], "a\tlow\t-8.1\t0\t\t"]},
@@ -424,6 +426,16 @@ def test_faults_are_told_in_one_sentence(tmp_path, fault, capfd):
     assert error.count("\n") == 1
 
 
+def test_nothing_to_estimate(tmp_path):
+    rows = [TABLES["parameters"][0], *(row[:-1] + "0" for row in TABLES["parameters"][1:])]
+    path = write_first(tmp_path, parameters=rows)
+    result = Objective(read_problem(path))(gradient=True)
+    assert np.isfinite(result.llh)
+    assert result.gradient.shape == (0,)
+    with pytest.raises(FitError, match="no parameter is to be estimated"):
+        fit_problem(path)
+
+
 @pytest.mark.parametrize("value", ["0", "-1"])
 def test_noise_that_is_not_positive(tmp_path, value):
     path = write_first(tmp_path, **changed("measurements", 4, "0.5", value))
@@ -438,6 +450,9 @@ def test_noise_that_is_not_positive(tmp_path, value):
         ("[1, 2", "not a YAML file"),
         ("format_version: 7", "version 7 is not known"),
         ("format_version: 1\nproblems: []", "a file with 0 problems"),
+        ("format_version: 1\nproblems: [3]", "the problem is 3, not a list of files"),
+        ("format_version: 1\nproblems: [{sbml_files: [{a: b}]}]", "which is not the name of a file"),
+        ("format_version: 2.0.0\nmodel_files: [a]", "model_files is not a list of named entries"),
     ],
 )
 def test_a_file_that_is_no_problem(tmp_path, content, words):
@@ -461,6 +476,8 @@ DELAYED = (
         (sbml(rules=ALGEBRAIC, parameters=[("x", 1)]), UnsupportedFeatureError, "an algebraic rule is not supported"),
         (sbml(rules=rate_rule("x", DELAYED), parameters=[("x", 1)]), UnsupportedFeatureError, "does not know"),
         (sbml(rules=rate_rule("x", ci("y")), parameters=[("x", 1)]), ModelError, "y"),
+        (decay_model().replace('species="B"', 'species="C"'), ModelError, "'C', which is no species"),
+        (decay_model().replace('id="cell"', 'id="cel"'), ModelError, "which is no compartment"),
         ("<sbml/>", ModelError, "not a readable SBML model"),
         ("plain text", ModelError, "not a readable SBML model"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><sbml/>', ModelError, "entities"),

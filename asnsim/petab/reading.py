@@ -95,7 +95,7 @@ class _Files:
             except FileNotFoundError:
                 raise DataError(f"{self.path}: its file {name} is missing") from None
             except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-                raise DataError(f"{file}: not a table of tab-separated columns: {error}") from None
+                raise DataError(f"{file}: not a table of tab-separated columns: {' '.join(str(error).split())}") from None
             if not isinstance(frame.index, pd.RangeIndex):
                 raise DataError(f"{file}: a row has more cells than the first line has names")
             frame = frame.rename(columns=str.strip).map(str.strip)
