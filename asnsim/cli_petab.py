@@ -22,6 +22,7 @@ def petab(
     starts: Annotated[int, typer.Option(min=1, max=100_000, help="Starts of a fit.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same answer, at any number of workers.")] = 1,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes of a fit.")] = 1,
+    optimiser: Annotated[str, typer.Option(help="'fides', or 'cma' for an evolution before it: slower, finds more.")] = "fides",
     history: Annotated[
         Path | None,
         typer.Option(help="File of ended starts; a fit that was cut off goes on from it.", show_default=False),
@@ -43,7 +44,7 @@ def petab(
         raise DataError("--gradient has no figure; leave --figure out")
     check_targets(csv, figure)
     if fit:
-        _fit(problem, starts, seed, workers, history, csv, figure)
+        _fit(problem, (starts, seed, workers, optimiser), history, csv, figure)
         return
     from asnsim.petab import Objective, read_problem
 
@@ -86,12 +87,13 @@ def _show_simulation(task, result, csv: Path | None, figure: Path | None) -> Non
     wrote(figure)
 
 
-def _fit(problem: Path, starts: int, seed: int, workers: int, history, csv: Path | None, figure: Path | None) -> None:
+def _fit(problem: Path, settings, history, csv: Path | None, figure: Path | None) -> None:
     from asnsim.petab import fit_problem
     from asnsim.tables import write_table
 
     with progress_bar("fitting") as progress:
-        result = fit_problem(problem, starts, seed, workers, history=history, progress=progress)
+        starts, seed, workers, optimiser = settings
+        result = fit_problem(problem, starts, seed, workers, optimiser=optimiser, history=history, progress=progress)
     table = result.table()
     if csv:
         write_table(csv, list(table.columns), table.astype(object).to_numpy().tolist())

@@ -542,6 +542,15 @@ def test_a_fit_that_was_cut_off_goes_on(tmp_path):
         fit_problem(path, starts=4, seed=4, history=history)
 
 
+def test_an_evolution_before_the_search(tmp_path):
+    path = write_first(tmp_path)
+    one, two = (fit_problem(path, starts=2, seed=3, max_nfev=20, optimiser="cma", workers=workers) for workers in (1, 2))
+    assert bits(one) == bits(two)
+    assert one.best.objective == pytest.approx(fit_problem(path, starts=4, seed=3).best.objective, abs=1e-4)
+    with pytest.raises(FitError, match="there are fides and cma"):
+        fit_problem(path, optimiser="newton")
+
+
 def test_a_start_that_cannot_be_integrated_leaves_the_others(tmp_path):
     """dx/dt = x^2 from 1 runs to infinity at t = 1: only what stops it in time can be integrated."""
     body = apply("minus", apply("times", ci("x"), ci("x")), apply("times", ci("k"), ci("x")))
@@ -550,7 +559,7 @@ def test_a_start_that_cannot_be_integrated_leaves_the_others(tmp_path):
     path = write_second(tmp_path, model, *common, ["k\t0\t4\t2\ttrue"], ["o\tx\t0.1\tnormal"])
     result = fit_problem(path, starts=6)
     assert all(np.isfinite(start.objective) for start in result.starts)
-    assert result.best.objective == pytest.approx(-stats.norm.logpdf(0, 0, 0.1), abs=1e-6)
+    assert result.best.objective == pytest.approx(math.log(4.0) - stats.norm.logpdf(0, 0, 0.1), abs=1e-6)  # the prior's share
     path = write_second(tmp_path, model, *common, ["k\t0\t0.1\t0.05\ttrue"], ["o\tx\t0.1\tnormal"])
     with pytest.raises(FitError, match=r"no start could be integrated; the first ended with: no point of 50 could be integrated"):
         fit_problem(path, starts=2)

@@ -8,6 +8,7 @@ from there.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import logging
 import math
@@ -33,6 +34,7 @@ from asnsim.solvers import NDF
 __all__ = ["PetabFit", "PetabStart", "fit_problem"]
 
 _TRIES = 50  # points tried for a start before it counts as one that cannot be integrated
+_PER_GRADIENT = 50  # likelihoods of an evolution for each gradient that is allowed
 _NEAR = 0.05  # of the objective, between starts that count as having found the same
 
 
@@ -109,6 +111,7 @@ def fit_problem(
     seed: int = 1,
     workers: int = 1,
     max_nfev: int = 1000,
+    optimiser: str = "fides",
     history: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> PetabFit:
@@ -126,6 +129,9 @@ def fit_problem(
         Processes.
     max_nfev : int
         Gradients per start at most.
+    optimiser : {'fides', 'cma'}
+        Trust-region steps from each start; or before these an evolution of fifty times as many likelihoods as `max_nfev`
+        at most (CMA-ES over the whole box), which finds valleys that gradients from far away do not lead to.
     history : str or Path, optional
         File of ended starts, one JSON object per line; starts that it holds already are not made again.
     progress : callable, optional
@@ -142,17 +148,21 @@ def fit_problem(
     MissingExtraError
         If fides is not installed.
     """
-    _fides()
+    _library("fides")
+    if optimiser not in ("fides", "cma"):
+        raise FitError(f"the optimiser is '{optimiser}'; there are fides and cma")
+    if optimiser == "cma":
+        _library("cma")
     if starts < 1 or workers < 1:
         raise FitError(f"a fit needs at least one start and one worker, not {starts} and {workers}")
     problem = read_problem(path)
     if not problem.estimated:
         raise FitError(f"{path}: no parameter is to be estimated")
     points = start_points(problem, starts, seed)
-    label = _label(problem, points, max_nfev)
+    label = _label(problem, points, max_nfev, optimiser)
     done = {start.index: start for start in _read_history(history, label)} if history else {}
     left = [(k, points[k]) for k in range(starts) if k not in done]
-    for start in _run(path, left, seed, max_nfev, workers):
+    for start in _run(path, left, (seed, max_nfev, optimiser), workers):
         done[start.index] = start
         if history:
             _append(Path(history), label, start)
@@ -181,16 +191,15 @@ def start_points(problem: PetabProblem, starts: int, seed: int) -> np.ndarray:
     return low + cube * (high - low)
 
 
-def _fides():
+def _library(name: str):
     try:
-        import fides
+        return importlib.import_module(name)
     except ImportError:
-        raise MissingExtraError("fides", "inference") from None
-    return fides
+        raise MissingExtraError(name, "inference") from None
 
 
-def _run(path, left, seed, max_nfev, workers) -> Iterator[PetabStart]:
-    jobs = [(k, point, seed, max_nfev) for k, point in left]
+def _run(path, left, settings, workers) -> Iterator[PetabStart]:
+    jobs = [(k, point, *settings) for k, point in left]
     if workers == 1 or len(jobs) < 2:
         objective = Objective(read_problem(path), NDF(rtol=1e-8))
         yield from (_one_start(objective, *job) for job in jobs)
@@ -233,7 +242,7 @@ class _Counter:
         return -value, -gradient, information
 
 
-def _one_start(objective: Objective, index: int, point: np.ndarray, seed: int, max_nfev: int) -> PetabStart:
+def _one_start(objective: Objective, index: int, point: np.ndarray, seed: int, max_nfev: int, optimiser: str) -> PetabStart:
     """Search from a point, or, where the model fails there, from the next random one."""
     begin, fun = time.perf_counter(), _Counter(objective)
     low, high = objective.problem.bounds()
@@ -245,12 +254,30 @@ def _one_start(objective: Objective, index: int, point: np.ndarray, seed: int, m
     else:
         words = f"no point of {_TRIES} could be integrated: {fun.reason}"
         return PetabStart(index, math.inf, tuple(map(float, point)), fun.nfev, time.perf_counter() - begin, words)
+    if optimiser == "cma":
+        point = _evolve(fun, point, low, high, _PER_GRADIENT * max_nfev, int(rng.integers(1, 2**31)))
     value, p, message = _search(fun, point, low, high, max_nfev)
     return PetabStart(index, float(value), tuple(map(float, p)), fun.nfev, time.perf_counter() - begin, message)
 
 
+def _evolve(fun: _Counter, point, low, high, most: int, seed: int) -> np.ndarray:
+    """The best point of CMA-ES over the box, begun at a point."""
+
+    def value(share: np.ndarray) -> float:
+        try:
+            return -fun.objective.log_posterior(low + share * (high - low))
+        except AsnsimError:
+            return math.inf
+
+    options = {"bounds": [0.0, 1.0], "maxfevals": most, "seed": seed, "verbose": -9, "tolfun": 1e-6}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        best, _ = _library("cma").fmin2(value, (point - low) / (high - low), 0.25, options)
+    return low + np.clip(best, 0.0, 1.0) * (high - low)
+
+
 def _search(fun: _Counter, point, low, high, max_nfev: int):
-    fides = _fides()
+    fides = _library("fides")
     options = {fides.Options.MAXITER: max_nfev, fides.Options.FATOL: 1e-8, fides.Options.FRTOL: 0.0, fides.Options.GATOL: 1e-6}
     span = 1e-9 * (high - low)  # a start lies inside
     update = fides.HybridFixed()  # the expected information, then BFGS once that no longer helps: found most optima of all tried
@@ -276,8 +303,8 @@ _REASONS = {
 
 
 # ---- history -----------------------------------------------------------------------------------------------------------------
-def _label(problem: PetabProblem, points: np.ndarray, max_nfev: int) -> str:
-    text = repr((problem.name, problem.estimated, points.tobytes(), max_nfev))
+def _label(problem: PetabProblem, points: np.ndarray, max_nfev: int, optimiser: str) -> str:
+    text = repr((problem.name, problem.estimated, points.tobytes(), max_nfev, optimiser))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

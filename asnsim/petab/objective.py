@@ -152,6 +152,11 @@ class Objective:
         priors = ((name, self.problem.parameters[name].prior, values[place], scaled) for name, place, scaled in rows)
         return {name: prior.log_density(linear, scaled) for name, prior, linear, scaled in priors if prior is not None}
 
+    def log_posterior(self, p: np.ndarray) -> float:
+        """Return the logarithm of likelihood times priors; -inf outside of these."""
+        priors = sum(self.log_priors(p).values())
+        return self(p).llh + priors if np.isfinite(priors) else -np.inf
+
     def posterior(self, p: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Return the logarithm of likelihood times priors, its gradient (n_p,) and the expected information (n_p, n_p)."""
         result = self(p, gradient=True)
@@ -159,7 +164,7 @@ class Objective:
         values, slopes = self.values(p)
         for k, (name, place) in enumerate(zip(self.problem.estimated, self.simulator.places, strict=True)):
             prior = self.problem.parameters[name].prior
-            if prior is None or prior.name == "uniform":
+            if prior is None:
                 continue
             here = prior.log_density(values[place], p[k])
             if not np.isfinite(here):

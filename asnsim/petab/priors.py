@@ -30,6 +30,7 @@ PRIORS = {
 _POSITIVE = ("scale", "dof", "shape")
 _FIRST = {"logNormal": "log-normal", "logLaplace": "log-laplace"}
 _SCALED = "parameterScale"
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,8 +69,10 @@ class Prior:
         if self.logarithm and value <= 0:
             return -math.inf
         inner = math.log(value) if self.logarithm else value
-        if not self.low <= inner <= self.high:
+        slack = _ROUNDING * max(abs(inner), 1.0)  # a bound that went through a logarithm and back still counts as inside
+        if not self.low - slack <= inner <= self.high + slack:
             return -math.inf
+        inner = min(max(inner, self.low), self.high)
         return float(self.inner.logpdf(inner)) - self.mass - (inner if self.logarithm else 0.0)
 
     def derivative(self, linear: float, scaled: float, linear_by_scaled: float) -> float:
