@@ -21,6 +21,7 @@ from asnsim.petab.problem import Experiment, Observable, Period, PetabParameter,
 __all__ = ["read_problem"]
 
 _HOLDER = re.compile(r"(observable|noise)Parameter\d+_\w+")
+_ROUNDING = 1e-9  # by which a nominal value may miss a bound, as tables are rounded
 _NOISES = {
     "normal": ("lin", "normal"),
     "laplace": ("lin", "laplace"),
@@ -158,6 +159,9 @@ class _Files:
             raise DataError(f"{where}: '{name}' is not estimated and has no nominalValue")
         if estimate and scale != "lin" and nominal <= 0:
             raise DataError(f"{where}: the nominal value {nominal:g} of '{name}' does not exist on {scale} scale")
+        outside = nominal < low * (1.0 - _ROUNDING) or nominal > high * (1.0 + _ROUNDING)
+        if estimate and scale != "lin" and outside:
+            raise DataError(f"{where}: the nominal value {nominal:g} of '{name}' lies outside of its bounds {low:g} and {high:g}")
         return PetabParameter(name, scale, low, high, nominal, estimate, self.prior(row, low, high, estimate))
 
     def prior(self, row: dict, low: float, high: float, estimate: bool) -> Prior | None:
