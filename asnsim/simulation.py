@@ -67,8 +67,9 @@ def simulate(
 
     Notes
     -----
-    What happens at a known time belongs into the regimen, where steps land on it; a pulse written into a rate as a function of
-    time can be shorter than a step and go unseen.
+    What happens at a known time belongs into the regimen, where steps land on it. Steps also land where a comparison that is
+    linear in time, and holds no state, switches a rate; any other pulse that is written into a rate as a function of time can be
+    shorter than a step and go unseen.
 
     Raises
     ------

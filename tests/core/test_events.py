@@ -258,3 +258,33 @@ def test_no_event_is_lost_where_the_solver_pauses(numbers, monkeypatch):
     for pause in (3, 7, 1000):
         monkeypatch.setattr(_driver, "PAUSE", pause)
         assert simulate(counting, until=100.0, solver=NDF(rtol=1e-9))["n"][-1] == 159
+
+
+# ---- rates that time switches -------------------------------------------------------------------------------------------
+def pulse():
+    """Rate 1 between `hours` and `hours` + 1e-4, a ten-thousandth of a step's length."""
+    inside = sympy.Piecewise((k, TIME < hours + symbol("short")), (0 * k, True), evaluate=False)
+    return {"x": sympy.Piecewise((0 * k, TIME < hours), (inside, True), evaluate=False)}
+
+
+@SOLVER
+def test_steps_land_where_time_switches_a_rate(numbers, solver):
+    switched = model(numbers, rates=pulse(), x=(0.0, "1"), k=(1e4, "1/h"), hours=(7.3, "h"), short=(1e-4, "h"))
+    run = simulate(switched, until=20.0, times=[0.0, 7.3, 20.0], solver=solver)
+    assert after(run, "x") == pytest.approx(1.0, rel=1e-9)
+    assert run.at(7.3, side="after")["x"] == 0.0
+
+
+def test_sensitivities_jump_where_time_switches_a_rate(numbers):
+    switched = model(numbers, rates=pulse(), x=(0.0, "1"), k=(1e4, "1/h"), hours=(7.3, "h"), short=(1e-4, "h"))
+    run = simulate(switched, until=20.0, theta=["k", "hours", "short"], solver=NDF(rtol=1e-9))
+    assert run.sensitivity("x")[-1] == pytest.approx([1e-4, 0.0, 1e4], rel=1e-8, abs=1e-6)
+
+
+def test_a_switch_that_is_not_linear_in_time_is_found(numbers):
+    """Time squared passes 30 within a step; its derivative by the threshold is that of a square root."""
+    rates = {"x": sympy.Piecewise((k, TIME**2 < level), (0 * k, True), evaluate=False)}
+    switched = model(numbers, rates=rates, x=(0.0, "1"), level=(30.0, "h^2"))
+    run = simulate(switched, until=20.0, theta=["level"], solver=NDF(rtol=1e-9))
+    assert after(run, "x") == pytest.approx(np.sqrt(30.0), rel=1e-8)
+    assert run.sensitivity("x")[-1, 0] == pytest.approx(0.5 / np.sqrt(30.0), rel=1e-5)
