@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ENVIRONMENT, BESIDE = HERE / ".venv", HERE / "beside"
-OWN = ("amici>=1.0.1", "petab>=0.5", "python-copasi>=4.48.311")
+OWN = ("amici>=1.0.1", "petab>=0.5", "pypesto>=0.5", "fides>=0.7", "python-copasi>=4.48.311")
 SHARED = ("numbalsoda>=0.3.4",)
 
 

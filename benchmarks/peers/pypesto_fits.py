@@ -1,6 +1,6 @@
 """Fits of a PEtab problem by pyPESTO with AMICI and fides, from many starts. Runs in the peers' environment.
 
-    python pypesto_fits.py PROBLEM.yaml STARTS [--seed 1]
+    python pypesto_fits.py PROBLEM.yaml STARTS
 
 Prints one JSON object: sorted objectives, seconds without the building of the model, gradients taken; one process, as AMICI's
 objects travel to others only where it was built with HDF5.
@@ -33,7 +33,8 @@ def main(path, starts):
     optimizer = pypesto.optimize.FidesOptimizer(options=options, verbose=logging.CRITICAL, hessian_update=fides.HybridFixed())
     np.random.seed(1)
     begin = time.perf_counter()
-    result = pypesto.optimize.minimize(problem, optimizer, n_starts=int(starts), engine=pypesto.engine.SingleCoreEngine(), progress_bar=False)
+    engine = pypesto.engine.SingleCoreEngine()
+    result = pypesto.optimize.minimize(problem, optimizer, n_starts=int(starts), engine=engine, progress_bar=False)
     seconds = time.perf_counter() - begin
     found = result.optimize_result
     print(json.dumps({"objectives": [float(v) for v in found.fval], "seconds": seconds, "n_grad": int(np.nansum(found.n_grad))}))
