@@ -539,6 +539,9 @@ def test_a_fit_that_was_cut_off_goes_on(tmp_path):
     assert seen == [(3, 4), (4, 4)]
     assert bits(again) == bits(whole)
     assert bits(fit_problem(path, starts=4, seed=3, history=history)) == bits(whole)
+    for place in (tmp_path, tmp_path / "none" / "h.jsonl"):
+        with pytest.raises(FitError, match="give a file in a folder that exists"):
+            fit_problem(path, history=place)
     with pytest.raises(FitError, match="belongs to another fit"):
         fit_problem(path, starts=4, seed=4, history=history)
 

@@ -155,6 +155,8 @@ def fit_problem(
         _library("cma")
     if starts < 1 or workers < 1:
         raise FitError(f"a fit needs at least one start and one worker, not {starts} and {workers}")
+    if history and (Path(history).is_dir() or not Path(history).absolute().parent.is_dir()):
+        raise FitError(f"the history '{history}' cannot be written there; give a file in a folder that exists")
     problem = read_problem(path)
     if not problem.estimated:
         raise FitError(f"{path}: no parameter is to be estimated")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def read_problem(path: str | Path) -> PetabProblem:
     return (_First if version == "1" else _Second)(path, content).read()
 
 
-class _Files:
+class _Files(ABC):
     """The files of a problem, whatever its version."""
 
     version = 0
@@ -203,11 +204,17 @@ class _Files:
         scale, distribution = self.noise_model(row)
         return Observable(name, formula, noise, scale, distribution, own, noisy)
 
-    def holders(self, row: dict) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        raise NotImplementedError
+    @abstractmethod
+    def read(self) -> PetabProblem:
+        """The problem."""
 
+    @abstractmethod
+    def holders(self, row: dict) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Placeholders of an observable and of its noise."""
+
+    @abstractmethod
     def noise_model(self, row: dict) -> tuple[str, str]:
-        raise NotImplementedError
+        """Scale and distribution of an observable's noise."""
 
     def measurements(self, table: pd.DataFrame, observables: Mapping[str, Observable], experiments) -> pd.DataFrame:
         rows = []
@@ -232,8 +239,9 @@ class _Files:
         columns = ["observable", "experiment", "time", "measurement", "observable_parameters", "noise_parameters"]
         return pd.DataFrame(rows, columns=columns)
 
+    @abstractmethod
     def experiment_of(self, row: dict) -> str:
-        raise NotImplementedError
+        """Experiment that a measurement belongs to."""
 
     def overrides(self, row: dict, column: str, holders: tuple[str, ...], where: str) -> tuple[sympy.Expr, ...]:
         text = row.get(column, "")
